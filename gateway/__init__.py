@@ -1,0 +1,1 @@
+"""The ASGI application: GraphQL transport, REST, live board, answer cache, health and metrics."""

@@ -1,0 +1,1 @@
+"""The federated GraphQL subgraph: Strawberry types, resolvers and loaders over the read model."""

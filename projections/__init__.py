@@ -1,0 +1,1 @@
+"""From events to exact rankings: windows, fold, Redis read model, worker, rebuild, verify."""
