@@ -8,6 +8,8 @@ import io
 
 import polars as pl
 
+from write_side.partitioning import partition_of
+
 SALES_SCHEMA: dict[str, pl.DataType] = {
     "line": pl.UInt32(),
     "timestamp": pl.Int64(),
@@ -41,6 +43,23 @@ def total_sales(sales: pl.DataFrame) -> pl.DataFrame:
         .sort("category_id", "product_id")
         .collect()
     )
+
+
+def split_by_partition(sales: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
+    """Return the sales of each partition that has any, each in the order of the report's lines."""
+    categories = sales.get_column("category_id").unique()
+    partitions = pl.DataFrame(
+        {
+            "category_id": categories,
+            "partition": pl.Series([partition_of(i) for i in categories], dtype=pl.UInt8),
+        }
+    )
+    by_partition = (
+        sales.join(partitions, on="category_id", how="left", maintain_order="left")
+        .sort("partition", maintain_order=True)
+        .partition_by("partition", maintain_order=True, as_dict=True, include_key=False)
+    )
+    return [(int(key[0]), frame) for key, frame in by_partition.items()]
 
 
 def encode_frame(frame: pl.DataFrame) -> bytes:
