@@ -1,0 +1,207 @@
+"""From a report's physical lines to records, and their wanted fields as columns of text.
+
+Almost all lines of almost all reports are whole records: as many fields as the header, and quotes,
+if any, in order. Those go through Polars together. Each other line is looked at alone, so that a
+bad one takes no neighbour along: a record that a quote leaves open can only end on the next line
+with an odd count of quotes, and where those lines together are no record, its first line is
+rejected and the next one begins anew. Every line is thereby read twice at most, however its quotes
+stand.
+"""
+
+import io
+from dataclasses import dataclass
+from operator import itemgetter
+
+import numpy as np
+import polars as pl
+
+from write_side.feed.physical_lines import Flags, Offsets, PhysicalLines
+from write_side.feed.quoted_lines import COMMA, QUOTE, check_quotes
+from write_side.feed.quoted_records import (
+    MAX_RECORD_BYTES,
+    flaw_of,
+    record_pattern,
+    wrong_width,
+)
+from write_side.feed.report_header import COLUMNS, ReportHeader
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """A report's records, told apart."""
+
+    fields: pl.DataFrame
+    """`line` (UInt32, from 1) and each of `COLUMNS` as text, in the order of the lines."""
+    malformed: list[tuple[int, str, str]]
+    """Line, reason and raw text of what is no record."""
+    continued: dict[int, int]
+    """Last line of each record that goes over several, by its first."""
+
+
+def split_records(lines: PhysicalLines, header: ReportHeader) -> SplitReport:
+    """Split the lines after the header into records; those that are blank are left out."""
+    commas = lines.counts(COMMA)
+    quotes = np.zeros_like(commas)
+    invalid = lines.have_invalid_utf8()
+    whole = ~(invalid | lines.have_stray_carriage_return())
+    if b'"' in lines.content:
+        quotes = lines.counts(QUOTE)
+        in_order, quoted_commas = check_quotes(lines, quotes)
+        whole &= in_order
+        commas -= quoted_commas
+    whole &= commas == header.width - 1
+    whole[: header.body] = False
+    odd = _OddLines(lines, header, commas, quotes, invalid)
+    odd.read(np.flatnonzero(~whole[header.body :]) + header.body)
+    for first, last in odd.continued.items():
+        whole[first : last + 1] = False
+    quote = '"' if quotes[whole].any() else None
+    frame = _frame(np.flatnonzero(whole), _read_whole(lines, header, whole, quote))
+    if odd.records:
+        columns = [_unquoted(values) for values in zip(*odd.records, strict=True)]
+        others = [columns[place] for place in odd.places]
+        frame = pl.concat([frame, _frame(np.array(odd.indexes), others)]).sort("line")
+    return SplitReport(
+        frame,
+        odd.malformed,
+        {first + 1: last + 1 for first, last in odd.continued.items()},
+    )
+
+
+def raw_text(lines: PhysicalLines, first: int, last: int) -> str:
+    r"""Return lines, numbered from 1, as they stand; what is not UTF-8 as `\xNN`.
+
+    Where that is needed backslashes are doubled, so that the bytes can be told from the text.
+    """
+    data = lines.line(first - 1, last - 1)
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
+
+
+def _frame(indexes: Offsets, columns: list[pl.Series]) -> pl.DataFrame:
+    numbers = pl.Series("line", indexes + 1, dtype=pl.UInt32)
+    named = [series.alias(name) for series, name in zip(columns, COLUMNS, strict=True)]
+    return pl.DataFrame([numbers, *named])
+
+
+def _read_whole(
+    lines: PhysicalLines, header: ReportHeader, whole: Flags, quote: str | None
+) -> list[pl.Series]:
+    """Return the columns of lines of which each is known to be a record."""
+    if not whole.any():
+        return [pl.Series(dtype=pl.String) for _ in COLUMNS]
+    # A header of our own: Polars would strip a byte-order mark from the first line that it gets.
+    names = ",".join(map(str, range(header.width))).encode()
+    content = b"\n".join((names, lines.selected(whole[header.body :], header.body)))
+    wanted = [str(header.positions[column]) for column in COLUMNS]
+    frame = pl.read_csv(
+        io.BytesIO(content),
+        columns=wanted,
+        quote_char=quote,
+        infer_schema=False,
+        empty_string_is_null=False,
+    )
+    return [frame[name] for name in wanted]
+
+
+def _unquoted(fields: tuple[str, ...]) -> pl.Series:
+    """Return the values of fields that are plain or whole in quotes."""
+    series = pl.Series("field", fields, dtype=pl.String)
+    text = pl.col("field")
+    inside = text.str.slice(1, text.str.len_chars() - 2).str.replace_all('""', '"', literal=True)
+    return series.to_frame().select(
+        pl.when(text.str.starts_with('"')).then(inside).otherwise(text)
+    )["field"]
+
+
+class _OddLines:
+    """Reads one by one the lines that are no whole records; their indexes count from 0."""
+
+    def __init__(
+        self,
+        lines: PhysicalLines,
+        header: ReportHeader,
+        commas: Offsets,
+        quotes: Offsets,
+        invalid: Flags,
+    ) -> None:
+        self.records: list[tuple[str, ...]] = []
+        """The wanted fields as they stand, quotes included, in the order of the header."""
+        self.indexes: list[int] = []
+        """Of each record's first line."""
+        self.malformed: list[tuple[int, str, str]] = []
+        self.continued: dict[int, int] = {}
+        self._lines = lines
+        self._width = header.width
+        ascending = sorted(header.positions, key=header.positions.__getitem__)
+        self._columns = ascending
+        self.places = [ascending.index(column) for column in COLUMNS]
+        """Where in a record each of `COLUMNS` is."""
+        positions = [header.positions[column] for column in ascending]
+        self._pattern = record_pattern(header.width, positions)
+        self._wanted = itemgetter(*positions)
+        self._commas = commas
+        self._quotes = quotes
+        self._invalid = invalid
+
+    def read(self, indexes: Offsets) -> None:
+        """Read the lines at ascending indexes, without those that a record before took in."""
+        unbalanced = np.flatnonzero(self._quotes % 2)
+        following = np.searchsorted(unbalanced, indexes, side="right")
+        closings = np.append(unbalanced, len(self._lines))[following]
+        resume = 0
+        for index, count, closing in zip(
+            indexes.tolist(), self._quotes[indexes].tolist(), closings.tolist(), strict=True
+        ):
+            if index < resume:
+                continue
+            if self._invalid[index]:
+                self._reject(index, "it is not UTF-8")
+            elif not count:
+                self._read_unquoted(index)
+            elif count % 2 and not self._may_close(index, closing):
+                self._reject(index, flaw_of(self._lines.line(index).decode(), self._width))
+            else:
+                last = closing if count % 2 else index
+                resume = last + 1 if self._read_quoted(index, last) else index + 1
+
+    def _may_close(self, index: int, closing: int) -> bool:
+        """Tell whether a quote left open on one line may be closed on another."""
+        if closing == len(self._lines):
+            return False
+        size = self._lines.ends[closing] - self._lines.starts[index]
+        return bool(size <= MAX_RECORD_BYTES) and not self._invalid[index : closing + 1].any()
+
+    def _read_unquoted(self, index: int) -> None:
+        text = self._lines.line(index).decode()
+        count = int(self._commas[index]) + 1
+        if count == self._width:
+            self._accept(index, self._wanted(text.split(",")))
+        elif text.strip(" "):
+            self._reject(index, wrong_width(count, self._width))
+
+    def _read_quoted(self, first: int, last: int) -> bool:
+        """Read lines as one record, or reject the first; tell whether they are one."""
+        text = self._lines.line(first, last).decode()
+        match = self._pattern.fullmatch(text)
+        if match is None:
+            self._reject(first, flaw_of(text, self._width))
+            return False
+        fields = match.groups()
+        if last > first:
+            for column, value in zip(self._columns, fields, strict=True):
+                if "\n" in value:
+                    self._reject(first, f"{column} goes on over the end of the line")
+                    return False
+            self.continued[first] = last
+        self._accept(first, fields)
+        return True
+
+    def _accept(self, index: int, fields: tuple[str, ...]) -> None:
+        self.records.append(fields)
+        self.indexes.append(index)
+
+    def _reject(self, index: int, reason: str) -> None:
+        self.malformed.append((index + 1, reason, raw_text(self._lines, index + 1, index + 1)))
