@@ -1,0 +1,118 @@
+"""Product to categories, in Redis: where a product was ever sold.
+
+64 slots by product, each of many small hashes whose fields are (product, category) pairs. Pairs
+are only ever added, so writers need no order among them. Each slot also keeps, for each
+partition, the version up to which that partition's pairs are complete; it is raised after the
+pairs are written, so a reader that finds it behind the partition's head knows that some are lost.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Final
+
+import polars as pl
+
+from projections.errors import ReadModelUnavailable
+from projections.redis_connection import REDIS_FAILURES, RedisClient
+
+SLOTS: Final = 64
+BUCKETS: Final = 16_384
+"""Hashes a slot: with 100 million products some hundred pairs each, which Redis keeps compact."""
+_SEPARATOR: Final = b"\x00"
+"""Stands between product and category; ids have no control characters."""
+_PAIRS_AT_ONCE: Final = 50_000
+
+_RAISE_MARKS: Final = """
+for i = 1, #ARGV, 2 do
+  local now = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '-1')
+  if now < tonumber(ARGV[i + 1]) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end
+"""
+
+
+def bucket_key(product_id: bytes) -> str:
+    """Return the key of the hash that holds a product's pairs."""
+    digest = int.from_bytes(blake2b(product_id, digest_size=8).digest(), "big")
+    return f"{{c{digest % SLOTS:02d}}}:{digest // SLOTS % BUCKETS}"
+
+
+def slot_of(product_id: bytes) -> int:
+    """Return the slot of a product."""
+    digest = int.from_bytes(blake2b(product_id, digest_size=8).digest(), "big")
+    return digest % SLOTS
+
+
+def marks_key(slot: int) -> str:
+    """Return the key of the versions up to which a slot's pairs are complete."""
+    return f"{{c{slot:02d}}}:complete"
+
+
+def marks_field(store_id: str, partition: int) -> str:
+    """Return the field of a partition's mark; those of another event store don't count."""
+    return f"{store_id}:{partition}"
+
+
+def categories_in(fields: Iterable[bytes], product_id: bytes) -> list[str]:
+    """Return a product's categories among the fields of its hash, in the order of their bytes."""
+    prefix = product_id + _SEPARATOR
+    return [
+        category.decode()
+        for category in sorted(f[len(prefix) :] for f in fields if f.startswith(prefix))
+    ]
+
+
+def read_marks(redis: RedisClient, store_id: str, partitions: Sequence[int]) -> dict[int, int]:
+    """Return for each partition the version up to which all slots have its pairs, -1 for none.
+
+    Raises `ReadModelUnavailable`.
+    """
+    fields = [marks_field(store_id, partition) for partition in partitions]
+    try:
+        pipeline = redis.pipeline(transaction=False)
+        for slot in range(SLOTS):
+            pipeline.hmget(marks_key(slot), fields)
+        slots = pipeline.execute()
+    except REDIS_FAILURES as error:
+        raise ReadModelUnavailable(f"the products' categories can't be read: {error}") from error
+    return {
+        partition: min(int(marks[place]) if marks[place] is not None else -1 for marks in slots)
+        for place, partition in enumerate(partitions)
+    }
+
+
+def write_pairs(
+    redis: RedisClient, pairs: pl.DataFrame, store_id: str, complete: Mapping[int, int]
+) -> None:
+    """Add pairs (`category_id`, `product_id`), then raise the partitions' marks.
+
+    `complete` gives for each partition the version to which its pairs are complete with these.
+    Raises `ReadModelUnavailable`.
+    """
+    try:
+        for start in range(0, pairs.height, _PAIRS_AT_ONCE):
+            some = pairs.slice(start, _PAIRS_AT_ONCE)
+            _add(redis, some)
+        marks = [
+            item
+            for partition, version in complete.items()
+            for item in (marks_field(store_id, partition), version)
+        ]
+        for slot in range(SLOTS):
+            redis.eval(_RAISE_MARKS, 1, marks_key(slot), *marks)
+    except REDIS_FAILURES as error:
+        raise ReadModelUnavailable(f"the products' categories can't be written: {error}") from error
+
+
+def _add(redis: RedisClient, pairs: pl.DataFrame) -> None:
+    hashes: dict[str, list[bytes]] = defaultdict(list)
+    products = pairs.get_column("product_id").to_list()
+    categories = pairs.get_column("category_id").to_list()
+    for product_id, category_id in zip(products, categories, strict=True):
+        product = product_id.encode()
+        pair = product + _SEPARATOR + category_id.encode()
+        hashes[bucket_key(product)] += (pair, b"")
+    pipeline = redis.pipeline(transaction=False)
+    for key, fields in hashes.items():
+        pipeline.hset(key, items=fields)
+    pipeline.execute()

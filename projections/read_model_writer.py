@@ -1,0 +1,314 @@
+"""Writes builds of the read model, and flips them live.
+
+A build lies under keys of its own, with a time to live, until a flip makes it the version that
+readers see; so nothing is ever overwritten, and what a dead worker left goes by itself.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from projections.blocks import BLOCK_ROWS, BlockWriter
+from projections.errors import ReadModelUnavailable
+from projections.fold import Tables
+from projections.head import (
+    FLIPS_CHANNEL,
+    SEGMENT_BLOCKS,
+    Head,
+    Segment,
+    StoredTable,
+    StoredWindow,
+    TableOrder,
+    encode_head,
+    head_key,
+    retired_head_key,
+    segment_key,
+)
+from projections.list_blocks import ListBlockWriter
+from projections.ranking import RankedOrder, RankedOrders
+from projections.ranking_lists import LISTS_PER_CATEGORY, WINDOWS, RankingMetric, RankingWindow
+from projections.redis_connection import REDIS_FAILURES, RedisClient
+
+BUILD_SECONDS: Final = 3600
+"""How long a build's keys live unless it is flipped live."""
+RETIRED_SECONDS: Final = 660
+"""How long a replaced version can be read: cursors promise 10 minutes."""
+_BYTES_AT_ONCE: Final = 8 << 20
+
+_FLIP: Final = """
+local current = redis.call('HGET', KEYS[1], 'identity') or ''
+if current ~= ARGV[1] then return 'moved' end
+local fresh = tonumber(ARGV[4])
+for i = 1, fresh do
+  if redis.call('HLEN', KEYS[2 + i]) ~= tonumber(ARGV[7 + i]) then return 'missing' end
+end
+for i = 1, fresh do redis.call('PERSIST', KEYS[2 + i]) end
+if current ~= '' then
+  redis.call('RENAME', KEYS[1], KEYS[2])
+  redis.call('EXPIRE', KEYS[2], ARGV[5])
+end
+redis.call('HSET', KEYS[1], 'identity', ARGV[2], 'head', ARGV[3])
+for i = 3 + fresh, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[5]) end
+redis.call('PUBLISH', ARGV[6], ARGV[7])
+return 'flipped'
+"""
+"""KEYS: head, retired head, fresh segments, retired segments. ARGV: the identity folded from, the
+new one, the new head, number of fresh segments, seconds that retired keys live, channel,
+partition, then the blocks in each fresh segment."""
+
+IntArray = npt.NDArray[np.int64]
+
+
+class Flip(Enum):
+    """What became of a flip."""
+
+    FLIPPED = "flipped"
+    MOVED = "moved"
+    """Another worker was first: fold again, from what it made."""
+    MISSING = "missing"
+    """The build is not whole any more: it took too long, or the server lost it."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What is to be written for some partitions, all at one version."""
+
+    tables: Tables
+    orders: RankedOrders
+    first_rows: pl.DataFrame
+    """`ranking.FIRST_ROWS_SCHEMA`."""
+    previous: pl.DataFrame
+    """`list`, `product_id`, `rank` of the lists that previous ranks compare with."""
+
+
+def write_build(
+    redis: RedisClient,
+    build: Build,
+    heads: Sequence[Head],
+    reusable: Mapping[tuple[int, RankingWindow], StoredWindow],
+    threads: ThreadPoolExecutor,
+) -> list[Head]:
+    """Write the blocks of a build and return its heads, complete; nothing is live yet.
+
+    `heads` say all but where blocks lie, one for each partition of the build; `reusable` names
+    the stored windows whose rows did not change. Blocks are encoded by `threads`. Raises
+    `ReadModelUnavailable`.
+    """
+    categories = build.tables.categories
+    windows: dict[int, dict[str, StoredWindow]] = {head.partition: {} for head in heads}
+    sink = _Sink(redis, threads)
+    for window in WINDOWS:
+        layouts = _layouts(build, window)
+        for head in heads:
+            span = categories.range_of(head.partition)
+            old = reusable.get((head.partition, window))
+            stored = [
+                layout.store(sink, head, window, span, table)
+                for layout, table in zip(
+                    layouts, old if old is not None else (None, None, None), strict=True
+                )
+            ]
+            windows[head.partition][window.value] = StoredWindow(*stored)
+    writer = ListBlockWriter(build.first_rows, build.previous)
+    complete: list[Head] = []
+    for head in heads:
+        first, end = categories.range_of(head.partition)
+        lists = _store_lists(
+            sink, head, writer, first * LISTS_PER_CATEGORY, end * LISTS_PER_CATEGORY
+        )
+        complete.append(
+            Head(
+                store_id=head.store_id,
+                partition=head.partition,
+                generation=head.generation,
+                version=head.version,
+                build=head.build,
+                hour=head.hour,
+                as_of_hour=head.as_of_hour,
+                categories=head.categories,
+                windows=windows[head.partition],
+                lists=lists,
+            )
+        )
+    sink.flush()
+    return complete
+
+
+def flip(redis: RedisClient, head: Head, expected: str, replaced: Head | None) -> Flip:
+    """Make a written head the live one, if the live one still is `expected` (empty: none).
+
+    `replaced` is the head of that identity, where it could be read: its blocks that the new one
+    does not name get their time to live. Raises `ReadModelUnavailable`.
+    """
+    old_keys = {segment.key for segment in replaced.segments()} if replaced else set()
+    new = {segment.key: segment.blocks for segment in head.segments()}
+    fresh = [key for key in new if key not in old_keys]
+    retired = sorted(old_keys - new.keys())
+    generation, version = (
+        (replaced.generation, replaced.version) if replaced else (expected or "none", -1)
+    )
+    keys = [
+        head_key(head.partition),
+        retired_head_key(head.partition, generation, version),
+        *fresh,
+        *retired,
+    ]
+    arguments: list[bytes | str | int] = [
+        expected,
+        head.identity,
+        encode_head(head),
+        len(fresh),
+        RETIRED_SECONDS,
+        FLIPS_CHANNEL,
+        head.partition,
+        *(new[key] for key in fresh),
+    ]
+    try:
+        answer = redis.eval(_FLIP, len(keys), *keys, *arguments)
+    except REDIS_FAILURES as error:
+        raise ReadModelUnavailable(f"a version can't be made live: {error}") from error
+    return Flip(answer.decode())
+
+
+class _Sink:
+    """Encodes blocks in threads, and sends segments to Redis some megabytes at a time."""
+
+    def __init__(self, redis: RedisClient, threads: ThreadPoolExecutor) -> None:
+        self._redis = redis
+        self._threads = threads
+        self._waiting: list[tuple[str, list[str | bytes]]] = []
+        self._bytes = 0
+
+    def encode(
+        self, encode: Callable[[int, int], bytes], spans: list[tuple[int, int]]
+    ) -> list[bytes]:
+        if len(spans) < 4:
+            return [encode(first, end) for first, end in spans]
+        return list(self._threads.map(lambda span: encode(*span), spans))
+
+    def put(self, key: str, blocks: Sequence[bytes], fields: range) -> Segment:
+        items: list[str | bytes] = []
+        for field in fields:
+            items += (str(field), blocks[field])
+        size = sum(len(blocks[field]) for field in fields)
+        self._waiting.append((key, items))
+        self._bytes += size
+        if self._bytes >= _BYTES_AT_ONCE:
+            self.flush()
+        return Segment(key, len(fields), size)
+
+    def flush(self) -> None:
+        if not self._waiting:
+            return
+        pipeline = self._redis.pipeline(transaction=False)
+        for key, items in self._waiting:
+            pipeline.hset(key, items=items)
+            pipeline.expire(key, BUILD_SECONDS)
+        try:
+            pipeline.execute()
+        except REDIS_FAILURES as error:
+            raise ReadModelUnavailable(f"blocks can't be written: {error}") from error
+        self._waiting, self._bytes = [], 0
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """A window's rows of all partitions in one order."""
+
+    order: TableOrder
+    category: npt.NDArray[np.uint32]
+    frame: pl.DataFrame
+    writer: BlockWriter
+    ranked: RankedOrder | None
+
+    def store(
+        self,
+        sink: _Sink,
+        head: Head,
+        window: RankingWindow,
+        span: tuple[int, int],
+        reused: StoredTable | None,
+    ) -> StoredTable:
+        codes = np.arange(span[0], span[1] + 1)
+        starts = np.searchsorted(self.category, codes)
+        first, end = int(starts[0]), int(starts[-1])
+        starts_bytes = (starts - first).astype("<i8").tobytes()
+        if reused is not None:
+            return StoredTable(
+                reused.segments,
+                starts_bytes,
+                reused.first_ids,
+                reused.first_totals_bytes,
+                reused.first_ranks_bytes,
+            )
+        spans = [(row, min(row + BLOCK_ROWS, end)) for row in range(first, end, BLOCK_ROWS)]
+        blocks = sink.encode(self.writer.encode, spans)
+        part = f"{window.value}:{self.order.value}"
+        segments = tuple(
+            sink.put(
+                segment_key(head.partition, head.build, part, number),
+                blocks,
+                fields,
+            )
+            for number, fields in _segments(len(blocks))
+        )
+        firsts = np.arange(first, end, BLOCK_ROWS)
+        if self.ranked is None:
+            ids = self.frame.get_column("product_id").gather(firsts).to_list()
+            return StoredTable(segments, starts_bytes, tuple(i.encode() for i in ids), b"", b"")
+        return StoredTable(
+            segments,
+            starts_bytes,
+            (),
+            self.ranked.total[firsts].astype("<i8").tobytes(),
+            self.ranked.rank[firsts].astype("<i8").tobytes(),
+        )
+
+
+def _layouts(build: Build, window: RankingWindow) -> list[_Layout]:
+    table = build.tables.windows[window]
+    columns = ("units", "amount_minor")
+    layouts = [
+        _Layout(
+            TableOrder.BY_ID,
+            table.get_column("category").to_numpy(),
+            table,
+            BlockWriter(table, columns),
+            None,
+        )
+    ]
+    for order, metric in (
+        (TableOrder.UNITS, RankingMetric.UNITS),
+        (TableOrder.REVENUE, RankingMetric.REVENUE),
+    ):
+        ranked = build.orders[window, metric]
+        rows = table.select("product_id", *columns)[ranked.rows]
+        layouts.append(_Layout(order, ranked.category, rows, BlockWriter(rows, columns), ranked))
+    return layouts
+
+
+def _store_lists(
+    sink: _Sink, head: Head, writer: ListBlockWriter, first: int, end: int
+) -> tuple[Segment, ...]:
+    blocks = sink.encode(
+        lambda number, _: writer.encode(number), [(n, n) for n in range(first, end)]
+    )
+    return tuple(
+        sink.put(
+            segment_key(head.partition, head.build, "lists", number),
+            blocks,
+            fields,
+        )
+        for number, fields in _segments(len(blocks))
+    )
+
+
+def _segments(blocks: int) -> Iterator[tuple[int, range]]:
+    for number, first in enumerate(range(0, blocks, SEGMENT_BLOCKS)):
+        yield number, range(first, min(first + SEGMENT_BLOCKS, blocks))
