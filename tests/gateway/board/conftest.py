@@ -1,0 +1,97 @@
+"""An installed Chromium and the board before a scripted shop."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.gateway.board.board_server import BoardServer, Shop, Totals
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+HEADPHONES: Totals = {
+    "ALTO-1": (900, 45_000_00),
+    "BASS-2": (700, 21_000_00),
+    "CLIP-3": (500, 5_000_00),
+    "DUET-4": (300, 30_000_50),
+}
+
+OpenBoard = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> str:
+    """The path of an installed Chromium; without one the board is not tested, so that fails."""
+    named = os.environ.get("CHROMIUM_PATH")
+    if named:
+        if not Path(named).is_file():
+            pytest.fail(
+                f"CHROMIUM_PATH names no file: {named}. Correct it, or unset it.", pytrace=False
+            )
+        return named
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found:
+            return found
+    return pytest.fail(
+        "No Chromium for the board's tests: none on PATH. Install one"
+        " (Debian: apt-get install chromium), or set CHROMIUM_PATH.",
+        pytrace=False,
+    )
+
+
+# For each module, not for the session: while Playwright runs, its thread has a running event loop,
+# in which no other test could call asyncio.run.
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def board_server() -> Iterator[BoardServer]:
+    with BoardServer() as server:
+        yield server
+
+
+@pytest.fixture
+def shop(board_server: BoardServer) -> Shop:
+    """A shop of three categories, whose newest hour ended less than an hour ago."""
+    board_server.shop = Shop(
+        {
+            "Headphones": dict(HEADPHONES),
+            "Kitchen & dining": {"ALTO-1": (20, 800_00), "PANS-9": (55, 2_000_00)},
+            "Toys/3 to 5": {"KITE-7": (9, 90_00)},
+        }
+    )
+    return board_server.shop
+
+
+@pytest.fixture
+def open_board(board_server: BoardServer, shop: Shop, browser: Browser) -> Iterator[OpenBoard]:
+    """Opens the board at an address, in a context with the options of Playwright's."""
+    with ExitStack() as contexts:
+
+        def open_at(address: str = "/?category=Headphones", **options: Any) -> Page:
+            context = browser.new_context(base_url=board_server.address, locale="en-US", **options)
+            contexts.callback(context.close)
+            context.set_default_timeout(10_000)
+            page = context.new_page()
+            page.goto(address)
+            return page
+
+        yield open_at
