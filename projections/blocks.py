@@ -68,8 +68,13 @@ class BlockWriter:
         self._lengths = np.diff(self._offsets).astype(np.uint8)
         self._columns = [frame.get_column(column).cast(pl.Int64).to_numpy() for column in columns]
 
-    def encode(self, first: int, end: int) -> bytes:
-        """Return the block of the rows from `first` up to, without, `end`."""
+    def encode(
+        self, first: int, end: int, compressor: zstandard.ZstdCompressor | None = None
+    ) -> bytes:
+        """Return the block of the rows from `first` up to, without, `end`.
+
+        Who encodes many in one thread passes a `new_compressor`.
+        """
         parts: list[bytes | memoryview] = [
             self._lengths[first:end].tobytes(),
             self._ids[self._offsets[first] : self._offsets[end]],
@@ -80,9 +85,15 @@ class BlockWriter:
             width = _width_of(values)
             widths.append(width)
             parts.append(values.astype(_WIDTHS[width]).tobytes())
-        compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+        if compressor is None:
+            compressor = new_compressor()
         header = _HEADER.pack(_FORMAT, len(self._columns), end - first)
         return header + bytes(widths) + compressor.compress(b"".join(parts))
+
+
+def new_compressor() -> zstandard.ZstdCompressor:
+    """Return what compresses blocks, one at a time."""
+    return zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
 
 
 def decode_block(data: bytes) -> Block:

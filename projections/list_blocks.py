@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import polars as pl
 
-from projections.blocks import Block, BlockWriter, decode_block
+from projections.blocks import Block, BlockWriter, decode_block, new_compressor
 from projections.errors import BlockCorrupted
 
 _LENGTH: Final = struct.Struct("<I")
@@ -38,17 +39,18 @@ class ListBlockWriter:
         self._previous = BlockWriter(previous, ("rank",))
         self._previous_lists = previous.get_column("list").to_numpy()
 
-    def encode(self, number: int) -> bytes:
-        """Return the block of a list, by its number in the frames."""
-        ends = (number, number + 1)
-        first, end = self._row_lists.searchsorted(ends)
-        previous_first, previous_end = self._previous_lists.searchsorted(ends)
-        rows = self._rows.encode(int(first), int(end))
-        return (
-            _LENGTH.pack(len(rows))
-            + rows
-            + self._previous.encode(int(previous_first), int(previous_end))
-        )
+    def encode(self, first: int, end: int) -> list[bytes]:
+        """Return the blocks of the lists from `first` up to, without, `end`, by their numbers."""
+        numbers = np.arange(first, end + 1)
+        row_ends = self._row_lists.searchsorted(numbers).tolist()
+        previous_ends = self._previous_lists.searchsorted(numbers).tolist()
+        compressor = new_compressor()
+        blocks = []
+        for n in range(end - first):
+            rows = self._rows.encode(row_ends[n], row_ends[n + 1], compressor)
+            ranks = self._previous.encode(previous_ends[n], previous_ends[n + 1], compressor)
+            blocks.append(_LENGTH.pack(len(rows)) + rows + ranks)
+        return blocks
 
 
 def decode_list_block(data: bytes) -> ListBlock:

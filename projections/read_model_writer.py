@@ -4,7 +4,7 @@ A build lies under keys of its own, with a time to live, until a flip makes it t
 readers see; so nothing is ever overwritten, and what a dead worker left goes by itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import Enum
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from projections.blocks import BLOCK_ROWS, BlockWriter
+from projections.blocks import BLOCK_ROWS, BlockWriter, new_compressor
 from projections.errors import ReadModelUnavailable
 from projections.fold import Tables
 from projections.head import (
@@ -185,12 +185,13 @@ class _Sink:
         self._waiting: list[tuple[str, list[str | bytes]]] = []
         self._bytes = 0
 
-    def encode(
-        self, encode: Callable[[int, int], bytes], spans: list[tuple[int, int]]
-    ) -> list[bytes]:
-        if len(spans) < 4:
-            return [encode(first, end) for first, end in spans]
-        return list(self._threads.map(lambda span: encode(*span), spans))
+    def encode(self, writer: BlockWriter, spans: list[tuple[int, int]]) -> list[bytes]:
+        """Return the blocks of rows; in threads where there are many."""
+        batches = [spans[n : n + SEGMENT_BLOCKS] for n in range(0, len(spans), SEGMENT_BLOCKS)]
+        if len(batches) < 2:
+            return _encode(writer, spans)
+        encoded = self._threads.map(lambda batch: _encode(writer, batch), batches)
+        return [block for blocks in encoded for block in blocks]
 
     def put(self, key: str, blocks: Sequence[bytes], fields: range) -> Segment:
         items: list[str | bytes] = []
@@ -248,7 +249,7 @@ class _Layout:
                 reused.first_ranks_bytes,
             )
         spans = [(row, min(row + BLOCK_ROWS, end)) for row in range(first, end, BLOCK_ROWS)]
-        blocks = sink.encode(self.writer.encode, spans)
+        blocks = sink.encode(self.writer, spans)
         part = f"{window.value}:{self.order.value}"
         segments = tuple(
             sink.put(
@@ -296,9 +297,7 @@ def _layouts(build: Build, window: RankingWindow) -> list[_Layout]:
 def _store_lists(
     sink: _Sink, head: Head, writer: ListBlockWriter, first: int, end: int
 ) -> tuple[Segment, ...]:
-    blocks = sink.encode(
-        lambda number, _: writer.encode(number), [(n, n) for n in range(first, end)]
-    )
+    blocks = writer.encode(first, end)
     return tuple(
         sink.put(
             segment_key(head.partition, head.build, "lists", number),
@@ -307,6 +306,11 @@ def _store_lists(
         )
         for number, fields in _segments(len(blocks))
     )
+
+
+def _encode(writer: BlockWriter, spans: Iterable[tuple[int, int]]) -> list[bytes]:
+    compressor = new_compressor()
+    return [writer.encode(first, end, compressor) for first, end in spans]
 
 
 def _segments(blocks: int) -> Iterator[tuple[int, range]]:

@@ -76,8 +76,11 @@ class RedisRankings:
             pending_reports=reports.version - view.version(),
         )
 
-    async def retired_head(self, partition: int, at: ListVersion) -> Head:
-        """Return a head that was replaced; raises `VersionGone` once it is not kept any more."""
+    async def head_at(self, partition: int, at: ListVersion) -> Head:
+        """Return a head that this process's views don't show: a replaced one, or one newer.
+
+        Raises `VersionGone` once it is not kept any more, `ReadModelUnavailable`.
+        """
         known = self._retired.get((partition, at))
         if known is not None:
             self._retired.move_to_end((partition, at))
@@ -89,6 +92,11 @@ class RedisRankings:
             self.heads.suspect()
             raise ReadModelUnavailable(f"a version can't be read: {error}") from error
         if not isinstance(data, bytes):
+            # Another process may have made the cursor from a flip that this one has yet to see.
+            await self.heads.refresh([partition])
+            head = self.heads.heads.get(partition)
+            if head is not None and version_of(head) == at:
+                return head
             raise VersionGone(
                 f"version {at.version} was replaced more than 10 minutes ago. Begin again without "
                 "a cursor"
@@ -116,7 +124,7 @@ class RedisRankingsView:
         partition = partition_of(ranking.category_id)
         self._touched.add(partition)
         if at is not None and at != self._version_of(partition):
-            head = await self._rankings.retired_head(partition, at)
+            head = await self._rankings.head_at(partition, at)
             try:
                 return await read_page(self._redis, head, ranking, offset, limit)
             except BlockMissing as error:
@@ -140,8 +148,7 @@ class RedisRankingsView:
         self, ranking: RankingList, version: int, offset: int, limit: int
     ) -> RankingPage:
         """Return a list as published at a version."""
-        if version > self._known(ranking.category_id).version:
-            raise VersionGone(f"version {version} is not published yet")
+        self._known(ranking.category_id)
         return await self._rankings.published.page(ranking, version, offset, limit)
 
     async def rank_history(

@@ -109,20 +109,31 @@ def _groups(
         if base is not None and base > published:
             base = None  # the store lost what was published: the versions between must be made
         alike[base, published].append(partition)
-    anew = sum(event.rows for event in history.in_force.values()) // PARTITIONS
+    anew = _rows_anew(history)
     for (base, published), members in alike.items():
-        for together in _together(members, live, None if base is None else 0, anew):
+        sizes = {
+            partition: anew if base is None or head is None else _rows_of(head)
+            for partition in members
+            for head in (live[partition].head,)
+        }
+        for together in _together(members, sizes):
             yield _Group(together, base, published)
 
 
-def _together(
-    partitions: Sequence[int], live: Mapping[int, LiveHead], base: int | None, anew: int
-) -> Iterator[tuple[int, ...]]:
+def groups_anew(history: ReportHistory, partitions: Sequence[int]) -> Iterator[tuple[int, ...]]:
+    """Return which partitions to make from the totals together."""
+    return _together(partitions, dict.fromkeys(partitions, _rows_anew(history)))
+
+
+def _rows_anew(history: ReportHistory) -> int:
+    return sum(event.rows for event in history.in_force.values()) // PARTITIONS
+
+
+def _together(partitions: Sequence[int], sizes: Mapping[int, int]) -> Iterator[tuple[int, ...]]:
     group: list[int] = []
     rows = 0
     for partition in partitions:
-        head = live[partition].head
-        size = anew if base is None or head is None else _rows_of(head)
+        size = sizes[partition]
         if group and rows + size > ROWS_TOGETHER:
             yield tuple(group)
             group, rows = [], 0

@@ -89,9 +89,8 @@ def test_a_products_rank_is_exact_at_any_depth(any_redis_url: str) -> None:
 
 
 @settings(
-    max_examples=60,
+    max_examples=12,
     deadline=None,
-    phases=[Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(operations())
