@@ -177,6 +177,11 @@ def retired_head_key(partition: int, generation: str, version: int) -> str:
     return f"{{{partition:02d}}}:head:{generation}:{version}"
 
 
+def retired_key(partition: int) -> str:
+    """Return the key of the bytes that replaced versions still hold, by when they go."""
+    return f"{{{partition:02d}}}:retired"
+
+
 def segment_key(partition: int, build: str, part: str, number: int) -> str:
     """Return the key of a segment of a build."""
     return f"{{{partition:02d}}}:{build}:{part}:{number}"

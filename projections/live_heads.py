@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Final, Self
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Final, NamedTuple, Self
 
 from projections.errors import BlockCorrupted, ReadModelUnavailable
 from projections.head import FLIPS_CHANNEL, Head, decode_head, head_key
@@ -19,6 +19,7 @@ from projections.redis_connection import (
     open_async_redis,
     open_async_subscriber,
 )
+from write_side.errors import EventStoreError
 from write_side.partitioning import PARTITIONS, partition_of
 
 SWEEP_SECONDS: Final = 5.0
@@ -29,15 +30,33 @@ RECONNECT_SECONDS: Final = 0.25
 _log = logging.getLogger(__name__)
 
 
+class _Replacement(NamedTuple):
+    """A head to adopt in place of the one that was known when it was found."""
+
+    known: Head | None
+    found: Head | None
+
+
 class LiveHeads:
-    """What every partition shows now. An async context manager: it listens while it is entered."""
+    """What every partition shows now. An async context manager: it listens while it is entered.
+
+    `has_reports` says, from a thread, whether the event store holds any report: partitions without
+    a head are then lost or not made yet, and nothing is told of them rather than that they know no
+    category.
+    """
 
     def __init__(
-        self, redis_url: str, store_id: str, *, sweep_seconds: float = SWEEP_SECONDS
+        self,
+        redis_url: str,
+        store_id: str,
+        has_reports: Callable[[], bool],
+        *,
+        sweep_seconds: float = SWEEP_SECONDS,
     ) -> None:
         self.redis = open_async_redis(redis_url)
         self.store_id = store_id
         self._redis_url = redis_url
+        self._has_reports = has_reports
         self._sweep_seconds = sweep_seconds
         self._heads: Mapping[int, Head] = {}
         self._available = False
@@ -105,7 +124,11 @@ class LiveHeads:
         self._sweep_now.set()
 
     async def refresh(self, partitions: Iterable[int]) -> None:
-        """Read the heads of partitions; raises `ReadModelUnavailable`, and is unavailable then."""
+        """Read the heads of partitions.
+
+        Raises `ReadModelUnavailable` where Redis does not answer, and is unavailable then; also,
+        without raising, while heads are missing that there should be.
+        """
         wanted = list(partitions)
         try:
             pipeline = self.redis.pipeline(transaction=False)
@@ -113,11 +136,22 @@ class LiveHeads:
                 pipeline.hget(head_key(partition), "head")
             answers = await pipeline.execute()
             found = dict(zip(wanted, map(self._decoded, answers), strict=True))
-            fresh = {p: head for p, head in found.items() if await self._replaces(p, head)}
+            fresh = {
+                p: _Replacement(known, head)
+                for p, head in found.items()
+                if await self._replaces(known := self._heads.get(p), head)
+            }
         except REDIS_FAILURES as error:
             self._lost(f"Redis does not answer: {error}")
             raise ReadModelUnavailable(self._reason) from error
-        self._adopt(fresh)
+        changed = self._adopt(fresh)
+        missing = PARTITIONS - len(self._heads)
+        if missing and await self._expects_heads():
+            self._lost(f"{missing} partitions are lost or not made yet; a projection worker does")
+            return
+        woken = changed if self._available else range(PARTITIONS)
+        self._available = True
+        self._wake(woken)
 
     def _decoded(self, data: bytes | None) -> Head | None:
         if data is None:
@@ -129,8 +163,14 @@ class LiveHeads:
             return None
         return head if head.store_id == self.store_id else None
 
-    async def _replaces(self, partition: int, found: Head | None) -> bool:
-        known = self._heads.get(partition)
+    async def _expects_heads(self) -> bool:
+        try:
+            return await asyncio.to_thread(self._has_reports)
+        except EventStoreError as error:
+            _log.warning("%s", error)
+            return True
+
+    async def _replaces(self, known: Head | None, found: Head | None) -> bool:
         if known is None or found is None:
             older = known is not None
         elif found.identity == known.identity:
@@ -144,13 +184,22 @@ class LiveHeads:
             pipeline.exists(segment.key)
         return not all(await pipeline.execute())
 
-    def _adopt(self, fresh: Mapping[int, Head | None]) -> None:
-        if fresh:
-            heads = {**self._heads, **fresh}
-            self._heads = {p: head for p, head in heads.items() if head is not None}
-        woken = range(PARTITIONS) if not self._available else fresh.keys()
-        self._available = True
-        self._wake(woken)
+    def _adopt(self, fresh: Mapping[int, _Replacement]) -> set[int]:
+        heads = dict(self._heads)
+        changed: set[int] = set()
+        for partition, (known, found) in fresh.items():
+            current = heads.get(partition)
+            overtaken = current is not known and current is not None
+            if overtaken and (found is None or found.version < current.version):
+                continue  # another refresh ended first, and may have read later
+            if found is not None:
+                heads[partition] = found
+            else:
+                heads.pop(partition, None)
+            changed.add(partition)
+        if changed:
+            self._heads = heads
+        return changed
 
     def _lost(self, reason: str) -> None:
         self._reason = f"{reason}. Rankings return by themselves when it does"

@@ -4,6 +4,7 @@ A build lies under keys of its own, with a time to live, until a flip makes it t
 readers see; so nothing is ever overwritten, and what a dead worker left goes by itself.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from projections.head import (
     encode_head,
     head_key,
     retired_head_key,
+    retired_key,
     segment_key,
 )
 from projections.list_blocks import ListBlockWriter
@@ -43,24 +45,28 @@ _BYTES_AT_ONCE: Final = 8 << 20
 
 _FLIP: Final = """
 local current = redis.call('HGET', KEYS[1], 'identity') or ''
+if current == ARGV[2] then return 'flipped' end
 if current ~= ARGV[1] then return 'moved' end
 local fresh = tonumber(ARGV[4])
 for i = 1, fresh do
-  if redis.call('HLEN', KEYS[2 + i]) ~= tonumber(ARGV[7 + i]) then return 'missing' end
+  if redis.call('HLEN', KEYS[3 + i]) ~= tonumber(ARGV[9 + i]) then return 'missing' end
 end
-for i = 1, fresh do redis.call('PERSIST', KEYS[2 + i]) end
+for i = 1, fresh do redis.call('PERSIST', KEYS[3 + i]) end
 if current ~= '' then
   redis.call('RENAME', KEYS[1], KEYS[2])
   redis.call('EXPIRE', KEYS[2], ARGV[5])
+  redis.call('ZADD', KEYS[3], ARGV[8], current .. '=' .. ARGV[9])
+  redis.call('EXPIRE', KEYS[3], ARGV[5])
 end
 redis.call('HSET', KEYS[1], 'identity', ARGV[2], 'head', ARGV[3])
-for i = 3 + fresh, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[5]) end
+for i = 4 + fresh, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[5]) end
 redis.call('PUBLISH', ARGV[6], ARGV[7])
 return 'flipped'
 """
-"""KEYS: head, retired head, fresh segments, retired segments. ARGV: the identity folded from, the
-new one, the new head, number of fresh segments, seconds that retired keys live, channel,
-partition, then the blocks in each fresh segment."""
+"""KEYS: head, retired head, what is retired, fresh segments, retired segments. ARGV: the identity
+folded from, the new one, the new head, number of fresh segments, seconds that retired keys live,
+channel, partition, when what is retired now goes, its bytes, the blocks in each fresh segment.
+A client sends it again where the answer was lost, so a head that is already the new one is fine."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -146,16 +152,17 @@ def flip(redis: RedisClient, head: Head, expected: str, replaced: Head | None) -
     `replaced` is the head of that identity, where it could be read: its blocks that the new one
     does not name get their time to live. Raises `ReadModelUnavailable`.
     """
-    old_keys = {segment.key for segment in replaced.segments()} if replaced else set()
+    old_keys = {segment.key: segment.size for segment in replaced.segments()} if replaced else {}
     new = {segment.key: segment.blocks for segment in head.segments()}
     fresh = [key for key in new if key not in old_keys]
-    retired = sorted(old_keys - new.keys())
+    retired = sorted(old_keys.keys() - new.keys())
     generation, version = (
         (replaced.generation, replaced.version) if replaced else (expected or "none", -1)
     )
     keys = [
         head_key(head.partition),
         retired_head_key(head.partition, generation, version),
+        retired_key(head.partition),
         *fresh,
         *retired,
     ]
@@ -167,6 +174,8 @@ def flip(redis: RedisClient, head: Head, expected: str, replaced: Head | None) -
         RETIRED_SECONDS,
         FLIPS_CHANNEL,
         head.partition,
+        int(time.time()) + RETIRED_SECONDS,
+        sum(old_keys[key] for key in retired),
         *(new[key] for key in fresh),
     ]
     try:
@@ -174,6 +183,24 @@ def flip(redis: RedisClient, head: Head, expected: str, replaced: Head | None) -
     except REDIS_FAILURES as error:
         raise ReadModelUnavailable(f"a version can't be made live: {error}") from error
     return Flip(answer.decode())
+
+
+def retired_bytes(redis: RedisClient, partitions: Sequence[int]) -> dict[int, int]:
+    """Return the bytes of replaced blocks that partitions still keep, about.
+
+    Raises `ReadModelUnavailable`.
+    """
+    try:
+        pipeline = redis.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.zrangebyscore(retired_key(partition), time.time(), "+inf")
+        answers = pipeline.execute()
+    except REDIS_FAILURES as error:
+        raise ReadModelUnavailable(f"what is retired can't be read: {error}") from error
+    return {
+        partition: sum(int(member.rpartition(b"=")[2]) for member in members)
+        for partition, members in zip(partitions, answers, strict=True)
+    }
 
 
 class _Sink:

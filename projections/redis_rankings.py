@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Self, TypeVar
 
@@ -30,7 +30,8 @@ from projections.ranking_lists import (
     RankPoint,
 )
 from projections.redis_connection import REDIS_FAILURES, AsyncRedisClient
-from write_side.event_store import EventStore
+from write_side.event_store import NO_STREAM, EventStore
+from write_side.events import REPORTS_STREAM
 from write_side.partitioning import PARTITIONS, partition_of
 
 RETIRED_HEADS: Final = 256
@@ -43,7 +44,9 @@ class RedisRankings:
     """A process's `LiveRankings`. An async context manager: it listens while it is entered."""
 
     def __init__(self, redis_url: str, store: EventStore, store_id: str) -> None:
-        self.heads = LiveHeads(redis_url, store_id)
+        self.heads = LiveHeads(
+            redis_url, store_id, lambda: store.last_version(REPORTS_STREAM) != NO_STREAM
+        )
         self.published = PublishedRankings(store)
         self._retired: OrderedDict[tuple[int, ListVersion], Head] = OrderedDict()
 
@@ -187,7 +190,7 @@ class RedisRankingsView:
 
     def categories(self, after: str | None, limit: int) -> list[RankedCategory]:
         """Return up to `limit` known categories whose ids follow `after`, in byte order."""
-        self._touched.update(range(PARTITIONS))
+        self._answers_from(range(PARTITIONS))
         known = self._rankings.heads.categories_of(self._heads)
         start = 0
         if after is not None:
@@ -198,7 +201,7 @@ class RedisRankingsView:
 
     def category_count(self) -> int:
         """Return how many categories are known."""
-        self._touched.update(range(PARTITIONS))
+        self._answers_from(range(PARTITIONS))
         return sum(len(head.categories) for head in self._heads.values())
 
     def as_of_hour(self) -> int | None:
@@ -216,7 +219,7 @@ class RedisRankingsView:
     def list_version(self, category_id: str) -> ListVersion | None:
         """Return the version that a category's lists have now; null for an unknown category."""
         partition = partition_of(category_id)
-        self._touched.add(partition)
+        self._answers_from([partition])
         head = self._heads.get(partition)
         if head is None or category_id not in head.category_index:
             return None
@@ -224,7 +227,7 @@ class RedisRankingsView:
 
     def fingerprint(self) -> bytes:
         """Return bytes that change when any partition does."""
-        self._touched.update(range(PARTITIONS))
+        self._answers_from(range(PARTITIONS))
         return "\n".join(self._heads[p].identity for p in sorted(self._heads)).encode()
 
     def touched(self) -> Mapping[int, ListVersion | None]:
@@ -238,6 +241,11 @@ class RedisRankingsView:
     @property
     def _redis(self) -> AsyncRedisClient:
         return self._rankings.heads.redis
+
+    def _answers_from(self, partitions: Iterable[int]) -> None:
+        partitions = set(partitions)
+        self._touched |= partitions
+        self._answered |= partitions
 
     def _version_of(self, partition: int) -> ListVersion | None:
         head = self._heads.get(partition)

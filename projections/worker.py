@@ -21,7 +21,7 @@ from projections.head import Head, StoredWindow, new_build, new_generation
 from projections.product_categories import read_marks, write_pairs
 from projections.ranking_lists import WINDOWS, RankingWindow
 from projections.read_model_tables import LiveHead, read_live_heads, read_table
-from projections.read_model_writer import Build, Flip, flip, write_build
+from projections.read_model_writer import Build, Flip, flip, retired_bytes, write_build
 from projections.redis_connection import RedisClient
 from projections.totals import stored_totals, totals_reader
 from write_side.event_store import EventStore
@@ -31,6 +31,8 @@ from write_side.report_history import ReportHistory, catch_up
 
 ROWS_TOGETHER: Final = 4_000_000
 """Table rows folded in one frame, about: bounds memory, keeps small shops' partitions together."""
+RETIRED_BYTES: Final = 8 << 20
+"""What a partition's replaced versions may hold, however small the live one is."""
 GATHER_SECONDS: Final = 10.0
 """After so long in one go, a worker that is behind shows what it has."""
 
@@ -44,6 +46,7 @@ class ReadModel:
     redis: RedisClient
     threads: ThreadPoolExecutor
     """Encodes blocks; as many threads as there are cores."""
+    retired_bytes: int = RETIRED_BYTES
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,60 @@ def project(model: ReadModel, history: ReportHistory) -> Progress:
     at full load. Safe to run in many processes at once, and to kill at any instant. Raises
     `ReadModelUnavailable`, `EventStoreUnavailable`.
     """
+    # The heads before the reports: a head that is newer than these is then of a store that was
+    # set back, never of another worker that was faster.
+    live = read_live_heads(model.redis, range(PARTITIONS))
+    known = history.version
     catch_up(history, model.store)
     if history.version < 0:
         return Progress(-1, 0, 0)
-    live = read_live_heads(model.redis, range(PARTITIONS))
-    behind = [p for p in live if usable_version(model, history, live[p]) != history.version]
+    behind = _behind(model, history, live, looked_before=history.version == known)
     flipped = 0
-    for group in _groups(model, history, live, behind):
+    for group in _groups(model, history, live, _with_room(model, live, behind)):
         flipped += _bring_up(model, history, live, group)
     shown = read_live_heads(model.redis, behind).values()
-    still = sum(usable_version(model, history, head) != history.version for head in shown)
+    still = sum(_shows_less(model, history.version, head) for head in shown)
     return Progress(history.version, flipped, still)
+
+
+def _behind(
+    model: ReadModel, history: ReportHistory, live: Mapping[int, LiveHead], *, looked_before: bool
+) -> list[int]:
+    """Return the partitions that don't show the last version, or lack what belongs to it."""
+    marks = read_marks(model.redis, model.store_id, range(PARTITIONS))
+    return [
+        partition
+        for partition, head in live.items()
+        if usable_version(model, history, head) != history.version
+        or marks[partition] < history.version
+        # A store that was set back and went on has other reports under the same versions.
+        or (not looked_before and _published(model, partition) < history.version)
+    ]
+
+
+def _published(model: ReadModel, partition: int) -> int:
+    return model.store.last_version(rankings_stream(partition))
+
+
+def _shows_less(model: ReadModel, version: int, live: LiveHead) -> bool:
+    head = live.head
+    return head is None or head.store_id != model.store_id or head.version < version
+
+
+def _with_room(
+    model: ReadModel, live: Mapping[int, LiveHead], partitions: Sequence[int]
+) -> list[int]:
+    """Leave out partitions whose replaced versions hold more than the live one.
+
+    Their reports gather until some of that is gone: memory is bounded by twice the live bytes.
+    """
+    retired = retired_bytes(model.redis, partitions)
+    return [
+        partition
+        for partition in partitions
+        if (head := live[partition].head) is None
+        or retired[partition] <= max(head.size, model.retired_bytes)
+    ]
 
 
 def usable_version(model: ReadModel, history: ReportHistory, live: LiveHead) -> int | None:
@@ -105,7 +151,7 @@ def _groups(
     alike: dict[tuple[int | None, int], list[int]] = defaultdict(list)
     for partition in partitions:
         base = usable_version(model, history, live[partition])
-        published = model.store.last_version(rankings_stream(partition))
+        published = _published(model, partition)
         if base is not None and base > published:
             base = None  # the store lost what was published: the versions between must be made
         alike[base, published].append(partition)

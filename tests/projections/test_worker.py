@@ -1,6 +1,7 @@
 """The worker and the readers on a real Valkey node and a cluster of three, against the oracle."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -190,3 +191,16 @@ def test_history_answers_as_published(redis_url: str) -> None:
 
 def oracle_end(hour: int) -> datetime:
     return datetime.fromtimestamp((hour + 1) * 3600, UTC)
+
+
+def test_reports_gather_while_replaced_versions_hold_too_much(redis_url: str) -> None:
+    store, history = MemoryEventStore(), ReportHistory()
+    with read_model(store, redis_url) as whole:
+        model = replace(whole, retired_bytes=0)
+        for n in range(4):
+            record(store, Operation("ingest", FIRST_HOUR + n, large_report(2000, 3 + n)))
+            progress = project(model, history)
+        assert progress.behind > 0
+        for key in model.redis.scan_iter("*:retired"):
+            model.redis.delete(key)
+        assert project(model, history).behind == 0

@@ -1,15 +1,13 @@
 """An installed Chromium and the board before a scripted shop."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.browser_tool import find_browser
 from tests.gateway.board.board_server import BoardServer, Shop, Totals
 
 FLAGS = [
@@ -34,22 +32,13 @@ OpenBoard = Callable[..., Page]
 @pytest.fixture(scope="module")
 def chromium() -> str:
     """The path of an installed Chromium; without one the board is not tested, so that fails."""
-    named = os.environ.get("CHROMIUM_PATH")
-    if named:
-        if not Path(named).is_file():
-            pytest.fail(
-                f"CHROMIUM_PATH names no file: {named}. Correct it, or unset it.", pytrace=False
-            )
-        return named
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        found = shutil.which(name)
-        if found:
-            return found
-    return pytest.fail(
-        "No Chromium for the board's tests: none on PATH. Install one"
-        " (Debian: apt-get install chromium), or set CHROMIUM_PATH.",
-        pytrace=False,
-    )
+    found = find_browser()
+    if found is None:
+        pytest.fail(
+            "No Chromium for the board's tests. Run `make tools`, or set CHROMIUM_PATH.",
+            pytrace=False,
+        )
+    return found
 
 
 # For each module, not for the session: while Playwright runs, its thread has a running event loop,
