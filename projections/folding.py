@@ -12,7 +12,7 @@ from projections.fold import Tables, TotalsOf, fold, no_tables
 from projections.published_lists import (
     ROWS_SCHEMA,
     PublishedLists,
-    event_of,
+    events_of,
     next_lists,
     nothing_published,
     read_published,
@@ -104,8 +104,8 @@ class Publisher:
             rows=rows,
         )
         appends = [
-            StreamAppend(rankings_stream(partition), [event_of(lists, partition)], version - 1)
-            for partition in self._partitions
+            StreamAppend(rankings_stream(partition), [event], version - 1)
+            for partition, event in events_of(lists, self._partitions)
         ]
         try:
             self._store.append_many(appends)

@@ -6,7 +6,7 @@ several partitions stand together in one frame, as they are folded; events are o
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,24 +78,32 @@ def next_lists(
     return PublishedLists(version, hour, as_of_hour, categories, counts, held_at, rows)
 
 
-def event_of(lists: PublishedLists, partition: int) -> RankingsPublished:
-    """Return the event that publishes one partition's lists."""
-    first, end = lists.categories.range_of(partition)
-    span = slice(first * LISTS_PER_CATEGORY, end * LISTS_PER_CATEGORY)
-    held_at = lists.held_at[span]
-    changed = np.flatnonzero(held_at == lists.version) + span.start
-    rows = lists.rows.filter(
-        pl.col("list").is_in(pl.Series(changed, dtype=pl.UInt32).implode())
-    ).with_columns(pl.col("list") - span.start)
-    return RankingsPublished(
-        version=lists.version,
-        hour=lists.hour,
-        as_of_hour=lists.as_of_hour,
-        categories=lists.categories.ids[first:end],
-        held_at=held_at.astype("<i4").tobytes(),
-        total_counts=lists.total_counts[span].astype("<i8").tobytes(),
-        rows=encode_frame(rows),
-    )
+def events_of(
+    lists: PublishedLists, partitions: Iterable[int]
+) -> Iterator[tuple[int, RankingsPublished]]:
+    """Yield the events that publish the lists, with their partitions."""
+    changed = np.flatnonzero(lists.held_at == lists.version)
+    rows = lists.rows.filter(pl.col("list").is_in(pl.Series(changed, dtype=pl.UInt32).implode()))
+    row_lists = rows.get_column("list").to_numpy()
+    for partition in partitions:
+        span = lists.categories.range_of(partition)
+        first, end = (category * LISTS_PER_CATEGORY for category in span)
+        first_row, end_row = row_lists.searchsorted([first, end]).tolist()
+        held = rows.slice(first_row, end_row - first_row).with_columns(pl.col("list") - first)
+        yield (
+            partition,
+            RankingsPublished(
+                version=lists.version,
+                hour=lists.hour,
+                as_of_hour=lists.as_of_hour,
+                categories=lists.categories.ids[
+                    first // LISTS_PER_CATEGORY : end // LISTS_PER_CATEGORY
+                ],
+                held_at=lists.held_at[first:end].astype("<i4").tobytes(),
+                total_counts=lists.total_counts[first:end].astype("<i8").tobytes(),
+                rows=encode_frame(held) if first_row < end_row else b"",
+            ),
+        )
 
 
 def read_published(store: EventStore, partitions: Iterable[int], version: int) -> PublishedLists:

@@ -97,7 +97,7 @@ class RankingsPublished(msgspec.Struct, frozen=True, tag=True):
     total_counts: bytes
     """Little-endian int64 for each list: products ranked."""
     rows: bytes
-    """Encoded frame of the lists that changed."""
+    """Encoded frame of the lists that changed; empty where none did."""
 
 
 ReportEvent = SalesReportIngested | SalesReportWithdrawn

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
 
@@ -246,25 +246,33 @@ def _open_attempt(ingestion: Ingestion, history: ReportHistory, hour: int, sha25
         return event.attempt
 
 
+class _Part(NamedTuple):
+    """What a report has for one partition."""
+
+    partition: int
+    sales: pl.DataFrame
+    totals: pl.DataFrame
+
+
 def _append_attempt(store: EventStore, hour: int, attempt: int, sales: pl.DataFrame) -> list[int]:
-    parts = split_by_partition(sales)
-    waiting: list[tuple[int, pl.DataFrame]] = []
-    for partition, frame in parts:
-        waiting.append((partition, frame))
-        if sum(part.height for _, part in waiting) >= ROWS_PER_COMMIT:
+    # Totalled in one go: a small report's 64 partitions must not cost 64 times the overhead.
+    totals = dict(split_by_partition(total_sales(sales)))
+    parts = [
+        _Part(partition, frame, totals[partition]) for partition, frame in split_by_partition(sales)
+    ]
+    waiting: list[_Part] = []
+    for part in parts:
+        waiting.append(part)
+        if sum(one.sales.height for one in waiting) >= ROWS_PER_COMMIT:
             _append_parts(store, hour, attempt, waiting)
             waiting = []
     _append_parts(store, hour, attempt, waiting)
-    return [partition for partition, _ in parts]
+    return [part.partition for part in parts]
 
 
-def _append_parts(
-    store: EventStore, hour: int, attempt: int, parts: Sequence[tuple[int, pl.DataFrame]]
-) -> None:
+def _append_parts(store: EventStore, hour: int, attempt: int, parts: Sequence[_Part]) -> None:
     while True:
-        appends: list[StreamAppend] = []
-        for partition, frame in parts:
-            appends.extend(_missing_of(store, hour, attempt, partition, frame))
+        appends = [append for part in parts for append in _missing_of(store, hour, attempt, part)]
         if not appends:
             return
         try:
@@ -274,29 +282,27 @@ def _append_parts(
         return
 
 
-def _missing_of(
-    store: EventStore, hour: int, attempt: int, partition: int, frame: pl.DataFrame
-) -> list[StreamAppend]:
+def _missing_of(store: EventStore, hour: int, attempt: int, part: _Part) -> list[StreamAppend]:
     stamp = format_stamp(hour)
-    sales = sales_stream(stamp, attempt, partition)
+    sales = sales_stream(stamp, attempt, part.partition)
+    rows = part.sales.height
     last = store.last_version(sales)
-    if last >= frame.height:
+    if last >= rows:
         raise EventStoreCorrupted(
-            f"{sales} holds {last + 1} events, but its report has {frame.height} rows there. "
+            f"{sales} holds {last + 1} events, but its report has {rows} rows there. "
             "Run `topsellers verify`, and restore the store from a backup"
         )
     appends: list[StreamAppend] = []
-    if last < frame.height - 1:
-        appends.append(StreamAppend(sales, frame.slice(last + 1), last))
-    totals = totals_stream(stamp, attempt, partition)
+    if last < rows - 1:
+        appends.append(StreamAppend(sales, part.sales.slice(last + 1), last))
+    totals = totals_stream(stamp, attempt, part.partition)
     if store.last_version(totals) == NO_STREAM:
-        pairs = total_sales(frame)
         event = SalesTotalled(
             hour=hour,
             attempt=attempt,
-            partition=partition,
-            pairs=pairs.height,
-            totals=encode_frame(pairs),
+            partition=part.partition,
+            pairs=part.totals.height,
+            totals=encode_frame(part.totals),
         )
         appends.append(StreamAppend(totals, [event], NO_STREAM))
     return appends

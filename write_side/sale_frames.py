@@ -37,7 +37,7 @@ def total_sales(sales: pl.DataFrame) -> pl.DataFrame:
         sales.lazy()
         .group_by("category_id", "product_id")
         .agg(
-            pl.col("quantity").sum().cast(pl.Int64).alias("units"),
+            pl.col("quantity").cast(pl.Int64).sum().alias("units"),
             pl.col("amount_minor").sum(),
         )
         .sort("category_id", "product_id")
@@ -45,9 +45,9 @@ def total_sales(sales: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def split_by_partition(sales: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
-    """Return the sales of each partition that has any, each in the order of the report's lines."""
-    categories = sales.get_column("category_id").unique()
+def split_by_partition(rows: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
+    """Return the rows of each partition that has any, in their order; any frame of categories."""
+    categories = rows.get_column("category_id").unique()
     partitions = pl.DataFrame(
         {
             "category_id": categories,
@@ -55,7 +55,7 @@ def split_by_partition(sales: pl.DataFrame) -> list[tuple[int, pl.DataFrame]]:
         }
     )
     by_partition = (
-        sales.join(partitions, on="category_id", how="left", maintain_order="left")
+        rows.join(partitions, on="category_id", how="left", maintain_order="left")
         .sort("partition", maintain_order=True)
         .partition_by("partition", maintain_order=True, as_dict=True, include_key=False)
     )

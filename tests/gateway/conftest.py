@@ -1,20 +1,16 @@
 """The application over rankings in memory: asked in this process, or over a real socket."""
 
 import asyncio
-import socket
-import threading
-import time
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
-from granian.constants import Interfaces
-from granian.server.embed import Server
 from starlette.applications import Starlette
 
 from gateway.application import create_application
 from gateway.settings import GatewaySettings
 from tests.gateway.rankings_in_memory import RankingsInMemory
+from tests.serving import Served, serving
 
 HOUR = 498_776
 """2026-11-25 08:00, so that rankings are as of 09:00."""
@@ -54,53 +50,17 @@ async def client(application: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def served(application: Starlette) -> Iterator[tuple[str, asyncio.AbstractEventLoop]]:
+def served(application: Starlette) -> Iterator[Served]:
     """A real server in a thread: its address and its event loop."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    running = threading.Event()
-    servers: list[tuple[asyncio.AbstractEventLoop, Server]] = []
-
-    async def serve() -> None:
-        server = Server(
-            application,
-            address="127.0.0.1",
-            port=port,
-            interface=Interfaces.ASGI,
-            log_enabled=False,
-        )
-        servers.append((asyncio.get_running_loop(), server))
-        running.set()
-        await server.serve()
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    running.wait()
-    _until_listening(port)
-    loop, server = servers[0]
-    yield f"http://127.0.0.1:{port}", loop
-    loop.call_soon_threadsafe(server.stop)
-    thread.join(10)
-    assert not thread.is_alive()
+    with serving(application) as served:
+        yield served
 
 
 @pytest.fixture
-def address(served: tuple[str, asyncio.AbstractEventLoop]) -> str:
-    return served[0]
+def address(served: Served) -> str:
+    return served.url
 
 
 @pytest.fixture
-def server_loop(served: tuple[str, asyncio.AbstractEventLoop]) -> asyncio.AbstractEventLoop:
-    return served[1]
-
-
-def _until_listening(port: int) -> None:
-    for _ in range(200):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError(f"no server came up on port {port}")
+def server_loop(served: Served) -> asyncio.AbstractEventLoop:
+    return served.loop

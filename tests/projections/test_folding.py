@@ -8,7 +8,7 @@ from polars.testing import assert_frame_equal
 
 from projections.fold import Tables
 from projections.folding import Publisher, advance, unfolded
-from projections.published_lists import event_of, read_published, read_published_list
+from projections.published_lists import events_of, read_published, read_published_list
 from projections.ranking_lists import METRICS, WINDOWS, RankingWindow, list_offset
 from projections.totals import stored_totals, totals_of_sales, totals_reader
 from tests.oracle.operations import Operation
@@ -103,7 +103,7 @@ def test_a_list_that_did_not_change_is_not_stored_again() -> None:
     ]
     store = published_store(done)
     lists = read_published(store, [partition_of("toys")], 2)
-    event = event_of(lists, partition_of("toys"))
+    ((_, event),) = events_of(lists, [partition_of("toys")])
     all_time = lists.held_at[lists.categories.ids.index("toys") * 10 + 8]
     assert all_time == 1  # its previous ranks came with version 1, and stayed
     assert event.version == 2
