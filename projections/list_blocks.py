@@ -41,7 +41,7 @@ class ListBlockWriter:
 
     def encode(self, first: int, end: int) -> list[bytes]:
         """Return the blocks of the lists from `first` up to, without, `end`, by their numbers."""
-        numbers = np.arange(first, end + 1)
+        numbers = np.arange(first, end + 1, dtype=np.uint32)
         row_ends = self._row_lists.searchsorted(numbers).tolist()
         previous_ends = self._previous_lists.searchsorted(numbers).tolist()
         compressor = new_compressor()

@@ -263,7 +263,8 @@ class _Layout:
         span: tuple[int, int],
         reused: StoredTable | None,
     ) -> StoredTable:
-        codes = np.arange(span[0], span[1] + 1)
+        # Of the same type as the categories, or searching would convert them each time.
+        codes = np.arange(span[0], span[1] + 1, dtype=np.uint32)
         starts = np.searchsorted(self.category, codes)
         first, end = int(starts[0]), int(starts[-1])
         starts_bytes = (starts - first).astype("<i8").tobytes()

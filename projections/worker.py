@@ -5,6 +5,7 @@ blocks of N become live, so a head at N means that event N is stored; whatever c
 or is lost is folded again from the head that is there, or from the totals where none is.
 """
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +35,9 @@ ROWS_TOGETHER: Final = 4_000_000
 RETIRED_BYTES: Final = 8 << 20
 """What a partition's replaced versions may hold, however small the live one is."""
 GATHER_SECONDS: Final = 10.0
-"""After so long in one go, a worker that is behind shows what it has."""
+"""After so long in one go, a worker that is behind shows what it has, where there is room."""
+BEHIND_SECONDS: Final = 0.5
+"""How long to wait where another worker has a partition in hand, or old versions must go first."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,12 @@ def project(model: ReadModel, history: ReportHistory) -> Progress:
     if history.version < 0:
         return Progress(-1, 0, 0)
     behind = _behind(model, history, live, looked_before=history.version == known)
+    retired = retired_bytes(model.redis, behind)
+    ready = [p for p in behind if _has_room(model, live[p], retired[p], flips=1)]
     flipped = 0
-    for group in _groups(model, history, live, _with_room(model, live, behind)):
-        flipped += _bring_up(model, history, live, group)
+    for group in _groups(model, history, live, ready):
+        in_parts = all(_has_room(model, live[p], retired[p], flips=2) for p in group.partitions)
+        flipped += _bring_up(model, history, live, group, in_parts=in_parts)
     shown = read_live_heads(model.redis, behind).values()
     still = sum(_shows_less(model, history.version, head) for head in shown)
     return Progress(history.version, flipped, still)
@@ -118,20 +124,26 @@ def _shows_less(model: ReadModel, version: int, live: LiveHead) -> bool:
     return head is None or head.store_id != model.store_id or head.version < version
 
 
-def _with_room(
-    model: ReadModel, live: Mapping[int, LiveHead], partitions: Sequence[int]
-) -> list[int]:
-    """Leave out partitions whose replaced versions hold more than the live one.
+def project_fully(model: ReadModel, history: ReportHistory) -> Progress:
+    """Project until nothing is behind; returns what was done in all. Raises as `project`."""
+    flipped = 0
+    while True:
+        progress = project(model, history)
+        flipped += progress.flipped
+        if not progress.behind:
+            return Progress(progress.version, flipped, 0)
+        if not progress.flipped:
+            time.sleep(BEHIND_SECONDS)
 
-    Their reports gather until some of that is gone: memory is bounded by twice the live bytes.
+
+def _has_room(model: ReadModel, live: LiveHead, retired: int, flips: int) -> bool:
+    """Return whether a partition may be flipped, so many times one after the other.
+
+    Not while its replaced versions hold more than the live one: reports gather until some of that
+    is gone, so that memory is bounded by about twice the live bytes.
     """
-    retired = retired_bytes(model.redis, partitions)
-    return [
-        partition
-        for partition in partitions
-        if (head := live[partition].head) is None
-        or retired[partition] <= max(head.size, model.retired_bytes)
-    ]
+    size = 0 if live.head is None else live.head.size
+    return retired + (flips - 1) * size <= max(size, model.retired_bytes)
 
 
 def usable_version(model: ReadModel, history: ReportHistory, live: LiveHead) -> int | None:
@@ -194,7 +206,12 @@ def _rows_of(head: Head) -> int:
 
 
 def _bring_up(
-    model: ReadModel, history: ReportHistory, live: Mapping[int, LiveHead], group: _Group
+    model: ReadModel,
+    history: ReportHistory,
+    live: Mapping[int, LiveHead],
+    group: _Group,
+    *,
+    in_parts: bool,
 ) -> int:
     base = unfolded()
     if group.base is not None:
@@ -203,7 +220,7 @@ def _bring_up(
         if lost:
             whole = tuple(p for p in group.partitions if p not in lost)
             return sum(
-                _bring_up(model, history, live, part)
+                _bring_up(model, history, live, part, in_parts=in_parts)
                 for part in (
                     _Group(tuple(lost), None, group.published),
                     _Group(whole, group.base, group.published),
@@ -212,7 +229,8 @@ def _bring_up(
             )
         base = Folded(group.base, tables)
     publisher = Publisher(model.store, history, group.partitions, group.published)
-    folded, build = _fold_and_publish(model, history, publisher, group, base)
+    seconds = GATHER_SECONDS if in_parts else math.inf
+    folded, build = _fold_and_publish(model, history, publisher, group, base, seconds)
     reusable = unchanged_windows(base, folded, live, group.partitions)
     generation = new_generation()
     heads = [
@@ -236,6 +254,7 @@ def _fold_and_publish(
     publisher: Publisher,
     group: _Group,
     base: Folded,
+    seconds: float,
 ) -> tuple[Folded, Build]:
     target = history.version
     first = target if group.published >= target else group.published + 1
@@ -248,7 +267,7 @@ def _fold_and_publish(
         build = publisher.prepare(folded)
         if version > publisher.published:
             publisher.publish(version, build)
-        if time.monotonic() - began > GATHER_SECONDS:
+        if time.monotonic() - began > seconds:
             break
     return folded, build
 

@@ -12,6 +12,11 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 from starlette.applications import Starlette
 
+from gateway.application import create_application
+from gateway.settings import GatewaySettings
+from projections.redis_rankings import RedisRankings
+from projections.worker import ReadModel
+
 
 class Served(NamedTuple):
     """Where a server answers, and the event loop that it runs in."""
@@ -52,6 +57,15 @@ def serving(application: Starlette) -> Iterator[Served]:
         loop.call_soon_threadsafe(server.stop)
         thread.join(10)
     assert not thread.is_alive()
+
+
+@contextmanager
+def serving_rankings(model: ReadModel, redis_url: str) -> Iterator[str]:
+    """A server in a thread, over what a worker writes."""
+    rankings = RedisRankings(redis_url, model.store, model.store_id)
+    settings = GatewaySettings(secret_keys=(b"secret",))
+    with serving(create_application(rankings, settings, running=lambda: rankings)) as server:
+        yield server.url
 
 
 def _until_listening(port: int) -> None:
