@@ -112,6 +112,10 @@ def decode_rows(blocks: Iterable[bytes], columns: Sequence[str]) -> pl.DataFrame
     values: list[list[IntArray]] = [[] for _ in columns]
     for data in blocks:
         block_lengths, block_ids, block_columns = _take_apart(data)
+        if len(block_columns) != len(columns):
+            raise BlockCorrupted(
+                f"a block of the read model has {len(block_columns)} columns, not {len(columns)}"
+            )
         lengths.append(block_lengths)
         ids.append(block_ids)
         for column, block_column in zip(values, block_columns, strict=True):
@@ -165,5 +169,8 @@ def _id_buffers(product_ids: pl.Series) -> tuple[memoryview, IntArray]:
 def _width_of(values: IntArray) -> int:
     if len(values) == 0:
         return 1
-    bits = max(int(values.max()).bit_length(), (-1 - int(values.min())).bit_length()) + 1
+    # As in two's complement: a number below 0 takes the bits of its inverse.
+    bits = (
+        max((~n if n < 0 else n).bit_length() for n in (int(values.min()), int(values.max()))) + 1
+    )
     return next(width for width in _WIDTHS if bits <= width * 8)

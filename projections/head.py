@@ -206,5 +206,5 @@ def decode_head(data: bytes) -> Head:
     """Return the head of its stored bytes; raises `BlockCorrupted`."""
     try:
         return msgspec.msgpack.decode(data, type=Head)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BlockCorrupted(f"a head of the read model can't be decoded: {error}") from error

@@ -189,8 +189,11 @@ class LiveHeads:
         changed: set[int] = set()
         for partition, (known, found) in fresh.items():
             current = heads.get(partition)
-            overtaken = current is not known and current is not None
-            if overtaken and (found is None or found.version < current.version):
+            if (
+                current is not None
+                and current is not known
+                and (found is None or found.version < current.version)
+            ):
                 continue  # another refresh ended first, and may have read later
             if found is not None:
                 heads[partition] = found

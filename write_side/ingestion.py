@@ -142,8 +142,8 @@ def ingest_report(
             attempt=attempt,
             revision=len(revisions) + 1,
             sha256=sha256,
-            rows=parsed.sales.height,
-            rejected_rows=parsed.rejected.height,
+            rows=parsed.sales.height if again is None else again.rows,
+            rejected_rows=parsed.rejected.height if again is None else again.rejected_rows,
             partitions=partitions,
             ingested_at=_milliseconds(ingestion.now()),
         )

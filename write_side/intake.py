@@ -5,10 +5,12 @@ not read anew each time; what is done with it still follows from the event store
 """
 
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -24,6 +26,8 @@ from write_side.ingestion import (
     would_change,
 )
 from write_side.report_history import ReportHistory, catch_up
+
+_NAME: Final = re.compile(r"SalesReport-[0-9]{10}\.csv(\.gz|\.zst)?")
 
 
 class KnownFiles:
@@ -56,9 +60,13 @@ class KnownFiles:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self._path.parent, suffix=".tmp")
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.encode(self._checksums))
-            Path(temporary).replace(self._path)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(msgspec.json.encode(self._checksums))
+                Path(temporary).replace(self._path)
+            except BaseException:
+                Path(temporary).unlink(missing_ok=True)
+                raise
         except OSError:
             return
 
@@ -145,4 +153,5 @@ def _identity(waiting: WaitingReport) -> str:
 
 
 def _name_of(error: ReportRefused) -> str:
-    return str(error).partition(":")[0]
+    found = _NAME.search(str(error))
+    return found.group() if found else "a report"

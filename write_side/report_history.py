@@ -55,7 +55,6 @@ class ReportHistory:
         """Take in the next events of the stream."""
         for event in events:
             version = len(self._events)
-            self._events.append(event)
             self._by_hour.setdefault(event.hour, []).append((version, event))
             if isinstance(event, SalesReportIngested):
                 self._in_force[event.hour] = event
@@ -67,6 +66,8 @@ class ReportHistory:
             self._as_of_hours.append(previous_as_of if newest is None else newest)
             if newest is not None:
                 self._last_as_newest.setdefault(newest, []).append(version)
+            # Last, since other threads read meanwhile: what `version` names is there.
+            self._events.append(event)
 
     def event(self, version: int) -> ReportEvent:
         """Return the event that made a version."""
