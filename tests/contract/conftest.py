@@ -45,11 +45,12 @@ def store(url: str) -> Iterator[EventStore]:
     store.close()
 
 
-@pytest.fixture
-def shared_url(adapter: Adapter, url: str) -> str:
-    if not adapter.shared:
-        pytest.skip(f"{adapter.name} keeps its streams to one process")
-    return url
+@pytest.fixture(
+    params=[adapter for adapter in ADAPTERS if adapter.shared], ids=lambda adapter: adapter.name
+)
+def shared_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    adapter: Adapter = request.param
+    return adapter.url(tmp_path)
 
 
 @pytest.fixture

@@ -24,14 +24,14 @@ from write_side.sqlite_event_store import SqliteEventStore
 
 
 def test_every_answer_equals_the_oracle(tmp_path: Path, redis_url: str) -> None:
-    """While reports come one by one, several at once, and after all."""
+    """Half-way, and after all, when a worker has caught up over many reports."""
     feed = hostile_feed(tmp_path / "feed", sparse_hours=550)
     store = SqliteEventStore(tmp_path / "events.db")
     ingestion = Ingestion(
         store, Quarantine(tmp_path / "quarantine"), b"k" * 32, lambda: datetime.now(UTC)
     )
     history = ReportHistory()
-    looks = {3, 40, len(feed) // 2, len(feed) - 40}
+    looks = {len(feed) // 2}
     with (
         Oracle() as oracle,
         read_model(store, redis_url) as model,

@@ -4,7 +4,7 @@ import io
 from collections import defaultdict
 
 import polars as pl
-import pytest
+import pyarrow.ipc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -89,10 +89,9 @@ def test_a_frame_comes_back_from_its_bytes(sales: pl.DataFrame) -> None:
 
 
 def test_a_stored_frame_is_an_arrow_file_that_any_library_reads() -> None:
-    ipc = pytest.importorskip("pyarrow.ipc")
     data = encode_frame(sales_frame([("a", "p", 1, 5), ("b", "é", -1, -5)]))
     assert data.startswith(b"ARROW1")
-    table = ipc.open_file(io.BytesIO(data)).read_all()
+    table = pyarrow.ipc.open_file(io.BytesIO(data)).read_all()
     assert table.column("product_id").to_pylist() == ["p", "é"]
     assert table.column("amount_minor").to_pylist() == [5, -5]
     assert [str(field.type) for field in table.schema] == [

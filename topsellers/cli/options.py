@@ -95,7 +95,7 @@ class ServerOptions(AnswerOptions):
     """What commands have that serve."""
 
     introspection: Annotated[
-        str | None, _setting("GraphQL introspection and GraphiQL; true by default.")
+        str | None, _setting("GraphQL introspection; true by default.")
     ] = None
 
 
