@@ -102,6 +102,14 @@ def decode_block(data: bytes) -> Block:
     return Block(lengths, ids, columns)
 
 
+def row_count(data: bytes) -> int:
+    """Return how many rows a block has; raises `BlockCorrupted`."""
+    if len(data) < _HEADER.size:
+        raise BlockCorrupted("a block can't be decoded: it is cut short")
+    rows: int = _HEADER.unpack_from(data)[2]
+    return rows
+
+
 def decode_rows(blocks: Iterable[bytes], columns: Sequence[str]) -> pl.DataFrame:
     """Return the rows of blocks, one after the other, as a frame of `product_id` and `columns`.
 

@@ -14,12 +14,19 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from projections.blocks import (
+    Block,
+    BlockWriter,
+    decode_block,
+    decode_rows,
+    new_compressor,
+    row_count,
+)
 from projections.errors import HistoryMissing
 from projections.fold import Categories
-from projections.ranking_lists import LISTS_PER_CATEGORY
+from projections.ranking_lists import LISTS_PER_CATEGORY, RankedProduct
 from write_side.event_store import EventStore
 from write_side.events import RankingsPublished, rankings_stream
-from write_side.sale_frames import decode_frame, encode_frame
 
 ROWS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "list": pl.UInt32(),
@@ -31,6 +38,9 @@ ROWS_SCHEMA: Final[dict[str, pl.DataType]] = {
     "previous_rank": pl.Int32(),
 }
 """Rows of lists in order; `list` is the category's place x 10 + the list's offset in it."""
+
+_STORED_COLUMNS: Final = ("offset", "rank", "previous_rank", "units", "amount_minor")
+"""The columns of an event's blocks, beside the product id; a previous rank of 0 is none."""
 
 IntArray = npt.NDArray[np.int64]
 
@@ -83,25 +93,36 @@ def events_of(
 ) -> Iterator[tuple[int, RankingsPublished]]:
     """Yield the events that publish the lists, with their partitions."""
     changed = np.flatnonzero(lists.held_at == lists.version)
-    rows = lists.rows.filter(pl.col("list").is_in(pl.Series(changed, dtype=pl.UInt32).implode()))
-    row_lists = rows.get_column("list").to_numpy()
+    rows = lists.rows.filter(
+        pl.col("list").is_in(pl.Series(changed, dtype=pl.UInt32).implode())
+    ).with_columns(
+        (pl.col("list") % LISTS_PER_CATEGORY).alias("offset"),
+        pl.col("previous_rank").fill_null(0),
+    )
+    writer = BlockWriter(rows, _STORED_COLUMNS)
+    compressor = new_compressor()
+    categories = np.arange(len(lists.categories.ids) + 1, dtype=np.uint32)
+    ends = rows.get_column("list").to_numpy().searchsorted(categories * LISTS_PER_CATEGORY)
     for partition in partitions:
-        span = lists.categories.range_of(partition)
-        first, end = (category * LISTS_PER_CATEGORY for category in span)
-        first_row, end_row = row_lists.searchsorted([first, end]).tolist()
-        held = rows.slice(first_row, end_row - first_row).with_columns(pl.col("list") - first)
+        first, end = lists.categories.range_of(partition)
+        blocks = [
+            writer.encode(int(ends[n]), int(ends[n + 1]), compressor)
+            if ends[n] < ends[n + 1]
+            else b""
+            for n in range(first, end)
+        ]
+        span = slice(first * LISTS_PER_CATEGORY, end * LISTS_PER_CATEGORY)
         yield (
             partition,
             RankingsPublished(
                 version=lists.version,
                 hour=lists.hour,
                 as_of_hour=lists.as_of_hour,
-                categories=lists.categories.ids[
-                    first // LISTS_PER_CATEGORY : end // LISTS_PER_CATEGORY
-                ],
-                held_at=lists.held_at[first:end].astype("<i4").tobytes(),
-                total_counts=lists.total_counts[first:end].astype("<i8").tobytes(),
-                rows=encode_frame(held) if first_row < end_row else b"",
+                categories=lists.categories.ids[first:end],
+                held_at=lists.held_at[span].astype("<i4").tobytes(),
+                total_counts=lists.total_counts[span].astype("<i8").tobytes(),
+                offsets=np.cumsum([0, *map(len, blocks)]).astype("<i4").tobytes(),
+                rows=b"".join(blocks),
             ),
         )
 
@@ -145,8 +166,7 @@ class PublishedList:
     hour: int | None
     as_of_hour: int
     total_count: int
-    rows: pl.DataFrame
-    """`ROWS_SCHEMA`."""
+    rows: list[RankedProduct]
 
 
 def read_published_list(
@@ -154,20 +174,33 @@ def read_published_list(
 ) -> PublishedList | None:
     """Return one list as published at a version, null where its category wasn't known yet.
 
-    Takes one or two reads. Raises `HistoryMissing`.
+    Takes one or two reads, and decodes that category's rows alone. Raises `HistoryMissing`.
     """
     event = _read_event(store, partition, version)
     if category_id not in event.categories:
         return None
     number = event.categories.index(category_id) * LISTS_PER_CATEGORY + offset
     holder = int(np.frombuffer(event.held_at, "<i4")[number])
-    if holder < 0:
-        rows = pl.DataFrame(schema=ROWS_SCHEMA)
-    else:
+    rows: list[RankedProduct] = []
+    if holder >= 0:
         source = event if holder == version else _read_event(store, partition, holder)
-        rows = _rows_of(source, event.categories, [number])
+        block = decode_block(_stored(source, source.categories.index(category_id)))
+        rows = list(_ranked_products(block, offset))
     total_count = int(np.frombuffer(event.total_counts, "<i8")[number])
     return PublishedList(event.hour, event.as_of_hour, total_count, rows)
+
+
+def _ranked_products(block: Block, offset: int) -> Iterator[RankedProduct]:
+    offsets, ranks, previous, units, amounts = block.columns
+    for position, row in enumerate(np.flatnonzero(offsets == offset).tolist(), start=1):
+        yield RankedProduct(
+            position=position,
+            rank=int(ranks[row]),
+            previous_rank=int(previous[row]) or None,
+            product_id=block.product_id(row).decode(),
+            units=int(units[row]),
+            amount_minor=int(amounts[row]),
+        )
 
 
 def list_places(of: Sequence[str], among: Sequence[str]) -> IntArray:
@@ -208,20 +241,29 @@ def _rows_held(
 
 
 def _rows_of(source: RankingsPublished, categories: list[str], lists: list[int]) -> pl.DataFrame:
-    wanted = np.array(lists, np.int64)
     among = {category_id: index for index, category_id in enumerate(source.categories)}
-    places = [among[categories[number // LISTS_PER_CATEGORY]] for number in lists]
-    stored = np.array(places, np.int64) * LISTS_PER_CATEGORY + wanted % LISTS_PER_CATEGORY
-    names = pl.DataFrame(
-        {"list": stored, "wanted": wanted}, schema={"list": pl.UInt32, "wanted": pl.UInt32}
-    )
+    wanted = sorted({number // LISTS_PER_CATEGORY for number in lists})
+    blocks = [_stored(source, among[categories[category]]) for category in wanted]
+    places = np.repeat(np.array(wanted, np.int64), [row_count(block) for block in blocks])
+    number = pl.lit(pl.Series(places)) * LISTS_PER_CATEGORY + pl.col("offset")
+    chosen = pl.Series(lists, dtype=pl.UInt32).implode()
     return (
-        decode_frame(source.rows)
-        .join(names, on="list", how="inner")
-        .with_columns(pl.col("wanted").alias("list"))
-        .select(ROWS_SCHEMA.keys())
+        decode_rows(blocks, _STORED_COLUMNS)
+        .with_columns(number.cast(pl.UInt32).alias("list"))
+        .filter(pl.col("list").is_in(chosen))
+        .with_columns(
+            pl.int_range(1, pl.len() + 1).over("list").alias("position"),
+            pl.when(pl.col("previous_rank") > 0).then(pl.col("previous_rank")),
+        )
+        .select(pl.col(column).cast(dtype) for column, dtype in ROWS_SCHEMA.items())
         .sort("list", "position")
     )
+
+
+def _stored(event: RankingsPublished, category: int) -> bytes:
+    """Return the block of a category's rows, by its place in the event."""
+    offsets = np.frombuffer(event.offsets, "<i4")
+    return event.rows[int(offsets[category]) : int(offsets[category + 1])]
 
 
 def _changed_lists(before: pl.DataFrame, after: pl.DataFrame) -> IntArray:

@@ -1,16 +1,15 @@
 """History for servers: lists as they were published, read from the event store in a thread."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-
-import polars as pl
+from typing import Final
 
 from projections.errors import HistoryMissing, NotYetPublished
 from projections.published_lists import PublishedList, read_published_list
 from projections.ranking_lists import (
     ListVersion,
-    RankedProduct,
     RankingList,
     RankingPage,
     RankPoint,
@@ -21,7 +20,8 @@ from write_side.hours import end_of, hour_of
 from write_side.partitioning import partition_of
 from write_side.report_history import ReportHistory, catch_up
 
-PUBLISHED_GENERATION = "published"
+HISTORY_THREADS: Final = 2
+PUBLISHED_GENERATION: Final = "published"
 """The generation of what was published: it never changes."""
 
 
@@ -32,6 +32,12 @@ class PublishedRankings:
         self._store = store
         self._reports = ReportHistory()
         self._reading = asyncio.Lock()
+        # Of its own: long histories must not hold up what else the process does in threads.
+        self._threads = ThreadPoolExecutor(HISTORY_THREADS, thread_name_prefix="history")
+
+    def close(self) -> None:
+        """End the threads once they are done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def reports(self, upto: int | None = None) -> ReportHistory:
         """Return the report history, up to a version at least, or up to the store's end."""
@@ -59,23 +65,13 @@ class PublishedRankings:
         self, ranking: RankingList, version: int, offset: int, limit: int
     ) -> RankingPage:
         """Return rows of a list as published at a version; none where it wasn't known then."""
-        lists = await asyncio.to_thread(self._read, ranking, [version])
+        lists = await self._in_thread(ranking, [version])
         reports = await self.reports(version)
         at = ListVersion(PUBLISHED_GENERATION, version)
         published = lists[0]
         if published is None:
             return RankingPage(ranking, at, reports.as_of_hour_at(version), 0, offset, [])
-        items = [
-            RankedProduct(
-                position=row["position"],
-                rank=row["rank"],
-                previous_rank=row["previous_rank"],
-                product_id=row["product_id"],
-                units=row["units"],
-                amount_minor=row["amount_minor"],
-            )
-            for row in published.rows.slice(offset, limit).iter_rows(named=True)
-        ]
+        items = published.rows[offset : offset + limit]
         return RankingPage(ranking, at, published.as_of_hour, published.total_count, offset, items)
 
     async def rank_history(
@@ -88,19 +84,25 @@ class PublishedRankings:
         last_hour = hour_of(last) - 1
         hours = reports.versions_published_between(first_hour, last_hour, upto)
         versions = [version for _, version in hours]
-        lists = await asyncio.to_thread(self._read, ranking, versions)
+        lists = await self._in_thread(ranking, versions)
         points: list[RankPoint] = []
         for (hour, _), published in zip(hours, lists, strict=True):
             if published is None:
                 continue
-            rows = published.rows.filter(pl.col("product_id") == product_id)
             points.extend(
-                RankPoint(hour, row["rank"], row["units"], row["amount_minor"])
-                for row in rows.iter_rows(named=True)
+                RankPoint(hour, row.rank, row.units, row.amount_minor)
+                for row in published.rows
+                if row.product_id == product_id
             )
         return points
 
-    def _read(self, ranking: RankingList, versions: Iterable[int]) -> list[PublishedList | None]:
+    async def _in_thread(
+        self, ranking: RankingList, versions: Sequence[int]
+    ) -> list[PublishedList | None]:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._read, ranking, versions)
+
+    def _read(self, ranking: RankingList, versions: Sequence[int]) -> list[PublishedList | None]:
         partition = partition_of(ranking.category_id)
         offset = list_offset(ranking.window, ranking.metric)
         return [

@@ -96,8 +96,11 @@ class RankingsPublished(msgspec.Struct, frozen=True, tag=True):
     """Little-endian int32 for each list: the number of the event that holds its rows."""
     total_counts: bytes
     """Little-endian int64 for each list: products ranked."""
+    offsets: bytes
+    """Little-endian int32 for each category, and one more: where its rows begin in `rows`."""
     rows: bytes
-    """Encoded frame of the lists that changed; empty where none did."""
+    """For each category the rows of its lists that changed, as compressed columns, so that one
+    list is read without the others; nothing where none did."""
 
 
 ReportEvent = SalesReportIngested | SalesReportWithdrawn

@@ -54,10 +54,10 @@ STORED: list[tuple[Event, bytes]] = [
         b'"withdrawn_at":1795593600001}',
     ),
     (
-        RankingsPublished(3, None, 5, ["a"], b"\x01", b"\x02", b"\x03"),
-        b"\x88\xa4type\xb1RankingsPublished\xa7version\x03\xa4hour\xc0\xaaas_of_hour\x05"
+        RankingsPublished(3, None, 5, ["a"], b"\x01", b"\x02", b"\x04", b"\x03"),
+        b"\x89\xa4type\xb1RankingsPublished\xa7version\x03\xa4hour\xc0\xaaas_of_hour\x05"
         b"\xaacategories\x91\xa1a\xa7held_at\xc4\x01\x01\xactotal_counts\xc4\x01\x02"
-        b"\xa4rows\xc4\x01\x03",
+        b"\xa7offsets\xc4\x01\x04\xa4rows\xc4\x01\x03",
     ),
 ]
 
