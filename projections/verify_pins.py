@@ -63,7 +63,7 @@ class Pins:
         self._events = events
         self._differences = differences
         self._tries: Counter[int] = Counter()
-        catch_up(events, store)
+        read_new_events(events, store)
 
     def next_group(self) -> list[StoredPartition]:
         """Return the next partitions that have a head to verify; none at the end.
@@ -114,7 +114,7 @@ class Pins:
                 )
             return None
         if head.version > self._events.last_version:
-            catch_up(self._events, self._store)
+            read_new_events(self._events, self._store)
         last = self._events.last_version
         if head.store_id != self._store_id:
             self._differs(partition, f"event store {self._store_id}", f"one of {head.store_id}")
@@ -134,7 +134,7 @@ class Pins:
         )
 
 
-def catch_up(events: ReportEvents, store: EventStore) -> None:
+def read_new_events(events: ReportEvents, store: EventStore) -> None:
     """Read the report events that are not known yet."""
     events.extend(
         recorded.event

@@ -4,7 +4,7 @@
     ├── ReportRefused            a report that may not be taken as it stands
     │   ├── ReportNameInvalid    its name or stamp is no report's
     │   ├── ReportUnreadable     no usable header, or cut short in its compression
-    │   ├── ReportTooLarge       its content is over the limit
+    │   ├── ReportTooLarge       it is over a limit, or memory does not suffice
     │   ├── ReportInFuture       its hour ends more than 5 minutes from now
     │   └── ReportConflicts      another content for an hour already ingested
     ├── ReportChanging           a file that changed while it was read: left for later
@@ -45,7 +45,7 @@ class ReportUnreadable(ReportRefused):
 
 
 class ReportTooLarge(ReportRefused):
-    """A report whose uncompressed content is over the limit."""
+    """A report over a limit of size, lines or bad rows, or that memory does not suffice for."""
 
     code = "REPORT_TOO_LARGE"
 

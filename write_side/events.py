@@ -2,12 +2,14 @@
 
 Small events are JSON, readable in any tool; the two that carry columns are MessagePack around
 Arrow IPC. Field names are part of the stored format: a change needs a new schema version and an
-upcast in `upcast`.
+upcast in `upcasting.UPCASTS`.
 """
 
 from typing import Any, Final
 
 import msgspec
+
+from write_side.upcasting import UPCASTS, upcast
 
 SCHEMA_VERSION: Final = 1
 """Of every event written today; kept in each event's metadata."""
@@ -152,8 +154,11 @@ def decode(event_type: str, data: bytes, schema_version: int = SCHEMA_VERSION) -
             f"event {event_type} of schema version {schema_version} is unknown to this release"
         )
     codec: Any = msgspec.msgpack if struct in _COLUMNAR else msgspec.json
-    event: Event = codec.decode(data, type=struct)
-    return event
+    if schema_version == SCHEMA_VERSION:
+        event: Event = codec.decode(data, type=struct)
+        return event
+    fields = upcast(event_type, codec.decode(data), schema_version, SCHEMA_VERSION, UPCASTS)
+    return msgspec.convert(fields, struct)
 
 
 def report_stream(stamp: str) -> str:

@@ -34,7 +34,7 @@ from write_side.events import (
     totals_stream,
 )
 from write_side.feed.pseudonyms import key_fingerprint
-from write_side.feed.quarantine import Quarantine
+from write_side.feed.quarantine import KeptRevision, Quarantine
 from write_side.feed.report_name import ReportName
 from write_side.feed.report_parser import PARSER_VERSION, parse_report
 from write_side.hours import end_of, format_stamp
@@ -112,17 +112,27 @@ def check_hour(hour: int, name: str, now: datetime) -> None:
 
 
 def ingest_report(
-    ingestion: Ingestion, report: ReportName, content: bytes, sha256: str, *, correct: bool = False
+    ingestion: Ingestion,
+    report: ReportName,
+    content: bytes,
+    sha256: str,
+    *,
+    correct: bool = False,
+    history: ReportHistory | None = None,
 ) -> IngestOutcome:
     """Take in one report: its uncompressed content, with that content's SHA-256 in hex.
 
-    Blocks for as long as it takes. Raises a `ReportRefused` where it may not be taken,
-    `QuarantineUnavailable` where rejected rows can't be kept, `EventStoreUnavailable`; after any
-    of them the same call again goes on where this one stopped.
+    Blocks for as long as it takes. `history` is one of this store that the caller goes on with, so
+    that it is not read anew for each report; it is brought up to date. Raises a `ReportRefused`
+    where the report may not be taken, `QuarantineUnavailable` where rejected rows can't be kept,
+    `EventStoreUnavailable`; after any of them the same call again goes on where this one stopped.
     """
     store = ingestion.store
     check_hour(report.hour, report.name, ingestion.now())
-    history = read_report_history(store)
+    history = ReportHistory() if history is None else history
+    catch_up(history, store)
+    # Where the process before ended between a report's close and this.
+    settle_rejected_rows(ingestion, history, report.hour)
     if not would_change(history, report.hour, sha256, correct=correct):
         return unchanged(history, report, sha256)
     parsed = parse_report(content, report.name, ingestion.pseudonym_key)
@@ -135,7 +145,7 @@ def ingest_report(
             attempt, partitions = again.attempt, again.partitions
         revisions = history.revisions(report.hour)
         quarantined = ingestion.quarantine.keep(
-            report.stamp, parsed.rejected, revisions[-1].revision if revisions else None
+            report.stamp, parsed.rejected, attempt, alone=not revisions
         )
         closing = SalesReportIngested(
             hour=report.hour,
@@ -151,9 +161,12 @@ def ingest_report(
             version = store.append(REPORTS_STREAM, [closing], history.version)
         except WrongExpectedVersion:
             catch_up(history, store)
+            settle_rejected_rows(ingestion, history, report.hour)
             if not would_change(history, report.hour, sha256, correct=correct):
                 return unchanged(history, report, sha256)
             continue
+        catch_up(history, store)
+        settle_rejected_rows(ingestion, history, report.hour)
         return IngestOutcome(
             name=report.name,
             hour=report.hour,
@@ -164,6 +177,18 @@ def ingest_report(
             version=version,
             quarantine=quarantined,
         )
+
+
+def settle_rejected_rows(ingestion: Ingestion, history: ReportHistory, hour: int) -> None:
+    """See that the rejected rows of an hour's last revision stand under its report's name.
+
+    Cheap where they do. Raises `QuarantineUnavailable`.
+    """
+    revisions = [
+        KeptRevision(event.revision, event.attempt, event.rejected_rows)
+        for event in history.revisions(hour)
+    ]
+    ingestion.quarantine.settle(format_stamp(hour), revisions)
 
 
 def withdraw_report(

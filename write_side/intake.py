@@ -1,20 +1,21 @@
 """From a drop location to events: what waits there is taken in the order of the reports' hours.
 
-A file that was read once is known by its size and time, so that a folder of a year's reports is
-not read anew each time; what is done with it still follows from the event store alone.
+A file that was read once is known by its size, time and what else the drop location tells it from
+another by, so that a folder of a year's reports is not read anew each time; what is done with it
+still follows from the event store alone. Who asks for a correction has every file read.
 """
 
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from write_side.errors import ReportChanging, ReportRefused
+from write_side.errors import ReportChanging, ReportRefused, ReportTooLarge
 from write_side.feed.content import checksum, uncompressed
 from write_side.feed.drop_location import DropLocation, WaitingReport
 from write_side.ingestion import (
@@ -22,6 +23,7 @@ from write_side.ingestion import (
     IngestOutcome,
     check_hour,
     ingest_report,
+    settle_rejected_rows,
     unchanged,
     would_change,
 )
@@ -31,7 +33,7 @@ _NAME: Final = re.compile(r"SalesReport-[0-9]{10}\.csv(\.gz|\.zst)?")
 
 
 class KnownFiles:
-    """Checksums of files that were read before, by key, size and time; kept in one small file.
+    """Checksums of files that were read before, by what each was known by; kept in one small file.
 
     Losing it costs reading the files again, nothing else, so what cannot be kept is left.
     """
@@ -52,6 +54,11 @@ class KnownFiles:
     def remember(self, waiting: WaitingReport, sha256: str) -> None:
         """Keep a file's checksum."""
         self._checksums[_identity(waiting)] = sha256
+
+    def forget_all_but(self, waiting: Iterable[WaitingReport]) -> None:
+        """Drop what is known of files that are gone, or are others now."""
+        kept = set(map(_identity, waiting))
+        self._checksums = {key: known for key, known in self._checksums.items() if key in kept}
 
     def save(self) -> None:
         """Write what is known; a folder that can't be written is no error."""
@@ -119,9 +126,16 @@ def take_in(
             intake.refusals.append(Refusal(waiting.report.name, error))
         except ReportChanging:
             intake.unready.append(waiting.report.name)
+        except MemoryError:
+            refused = ReportTooLarge(
+                f"there is not the memory to read it: {waiting.report.name}. "
+                "Deliver the hour in a smaller file, or give the process more"
+            )
+            intake.refusals.append(Refusal(waiting.report.name, refused))
         else:
             intake.outcomes.append(outcome)
             told(outcome)
+    known.forget_all_but(listing.reports)
     known.save()
     return intake
 
@@ -137,19 +151,20 @@ def _take_one(
 ) -> IngestOutcome:
     report = waiting.report
     check_hour(report.hour, report.name, ingestion.now())
-    sha256 = known.checksum(waiting)
+    sha256 = None if correct else known.checksum(waiting)
     if sha256 is not None:
         catch_up(history, ingestion.store)
         if not would_change(history, report.hour, sha256, correct=correct):
+            settle_rejected_rows(ingestion, history, report.hour)
             return unchanged(history, report, sha256)
     content = uncompressed(location.read(waiting), report)
     sha256 = checksum(content)
     known.remember(waiting, sha256)
-    return ingest_report(ingestion, report, content, sha256, correct=correct)
+    return ingest_report(ingestion, report, content, sha256, correct=correct, history=history)
 
 
 def _identity(waiting: WaitingReport) -> str:
-    return f"{waiting.key}\n{waiting.size}\n{waiting.modified_ns}"
+    return f"{waiting.key}\n{waiting.size}\n{waiting.modified_ns}\n{waiting.revision}"
 
 
 def _name_of(error: ReportRefused) -> str:

@@ -3,16 +3,19 @@
 Version N of everything derived is a pure function of this stream up to event N.
 """
 
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from write_side.event_store import NO_STREAM, EventStore
+from write_side.errors import EventStoreCorrupted
+from write_side.event_store import NO_STREAM, EventStore, RecordedEvent
 from write_side.events import (
     REPORTS_STREAM,
     ReportEvent,
     SalesReportIngested,
     SalesReportWithdrawn,
+    type_of,
 )
 from write_side.hours import end_of
 
@@ -38,7 +41,9 @@ class ReportHistory:
         self._in_force: dict[int, SalesReportIngested] = {}
         self._newest: list[int | None] = []
         self._as_of_hours: list[int] = []
-        self._last_as_newest: dict[int, list[int]] = {}
+        self._versions_as_newest: dict[int, list[int]] = {}
+        self._ever_newest: list[int] = []
+        """The hours that were the newest at some version, ascending."""
         self.extend(events)
 
     @property
@@ -56,16 +61,22 @@ class ReportHistory:
         for event in events:
             version = len(self._events)
             self._by_hour.setdefault(event.hour, []).append((version, event))
+            newest = self._newest[-1] if self._newest else None
             if isinstance(event, SalesReportIngested):
                 self._in_force[event.hour] = event
+                newest = event.hour if newest is None else max(newest, event.hour)
             else:
                 self._in_force.pop(event.hour, None)
-            newest = max(self._in_force, default=None)
+                if event.hour == newest:
+                    newest = max(self._in_force, default=None)
             self._newest.append(newest)
             previous_as_of = self._as_of_hours[-1] if self._as_of_hours else event.hour
             self._as_of_hours.append(previous_as_of if newest is None else newest)
             if newest is not None:
-                self._last_as_newest.setdefault(newest, []).append(version)
+                if newest not in self._versions_as_newest:
+                    self._versions_as_newest[newest] = []
+                    insort(self._ever_newest, newest)
+                self._versions_as_newest[newest].append(version)
             # Last, since other threads read meanwhile: what `version` names is there.
             self._events.append(event)
 
@@ -124,14 +135,12 @@ class ReportHistory:
         if newest is None:
             return None
         in_force = self._in_force if version == self.version else self.in_force_at(version)
-        candidates = sorted(
-            (hour for hour in self._last_as_newest if hour < newest and hour in in_force),
-            reverse=True,
-        )
-        for hour in candidates:
-            last = self._last_version_as_newest(hour, version)
-            if last is not None:
-                return last
+        earlier = self._ever_newest[: bisect_left(self._ever_newest, newest)]
+        for hour in reversed(earlier):
+            if hour in in_force:
+                last = self._last_version_as_newest(hour, version)
+                if last is not None:
+                    return last
         return None
 
     def version_published_as_of(self, instant: datetime, upto: int) -> int | None:
@@ -140,7 +149,7 @@ class ReportHistory:
         It is the last version at which the hour that ended then was the newest, or else the
         nearest earlier hour; null where none had ended that was ever the newest.
         """
-        for hour in sorted(self._last_as_newest, reverse=True):
+        for hour in reversed(self._ever_newest.copy()):
             if end_of(hour) <= instant:
                 last = self._last_version_as_newest(hour, upto)
                 if last is not None:
@@ -156,7 +165,7 @@ class ReportHistory:
         """
         return [
             (hour, last)
-            for hour in sorted(self._last_as_newest)
+            for hour in self._ever_newest.copy()
             if first_hour <= hour <= last_hour
             and (last := self._last_version_as_newest(hour, upto)) is not None
         ]
@@ -176,10 +185,9 @@ class ReportHistory:
         return missing
 
     def _last_version_as_newest(self, hour: int, upto: int) -> int | None:
-        versions = self._last_as_newest[hour]
-        if versions[-1] <= upto:
-            return versions[-1]
-        return next((version for version in reversed(versions) if version <= upto), None)
+        versions = self._versions_as_newest[hour]
+        count = bisect_right(versions, upto)
+        return versions[count - 1] if count else None
 
 
 def read_report_history(store: EventStore) -> ReportHistory:
@@ -190,11 +198,23 @@ def read_report_history(store: EventStore) -> ReportHistory:
 
 
 def catch_up(history: ReportHistory, store: EventStore) -> None:
-    """Read the report events that a history does not have yet."""
+    """Read the report events that a history does not have yet.
+
+    Raises `EventStoreCorrupted` where another event stands between them: without it every later
+    version would be another one.
+    """
     if store.last_version(REPORTS_STREAM) == NO_STREAM:
         return
     history.extend(
-        recorded.event
-        for recorded in store.read(REPORTS_STREAM, history.version + 1)
-        if isinstance(recorded.event, SalesReportIngested | SalesReportWithdrawn)
+        _report_event(recorded) for recorded in store.read(REPORTS_STREAM, history.version + 1)
+    )
+
+
+def _report_event(recorded: RecordedEvent) -> ReportEvent:
+    event = recorded.event
+    if isinstance(event, SalesReportIngested | SalesReportWithdrawn):
+        return event
+    raise EventStoreCorrupted(
+        f"{REPORTS_STREAM} holds a {type_of(event)} at version {recorded.version}, which is no "
+        "event of a report. Use the release that wrote it, or restore the store from a backup"
     )

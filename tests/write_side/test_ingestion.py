@@ -330,6 +330,67 @@ def test_rejected_rows_are_on_the_disk_before_the_report_closes(
     assert "p2" in kept.read_text()
 
 
+def quarantined(folder: Path) -> dict[str, str]:
+    """Return the product whose row was rejected, by the end of the file's name."""
+    return {
+        path.name.removeprefix(f"SalesReport-{STAMP}."): path.read_text().split(",")[-5]
+        for path in (folder / "quarantine").iterdir()
+    }
+
+
+def test_rejected_rows_of_a_report_that_lost_never_take_the_winners_name(
+    ingestion: Ingestion, tmp_path: Path
+) -> None:
+    store = Interrupted()
+    wired = replace(ingestion, store=store)
+
+    def overtake(appends: Sequence[StreamAppend]) -> None:
+        if appends[0].stream == REPORTS_STREAM:
+            store.before = lambda appends: None
+            ingest(wired, content("p1,toys,2,10.00", "won,toys,0,1.00"))
+
+    store.before = overtake
+    with pytest.raises(ReportConflicts):
+        ingest(wired, content("p1,toys,3,10.00", "lost,toys,0,1.00"))
+    assert quarantined(tmp_path) == {"rejected.csv": "won", "attempt-1.rejected.csv": "lost"}
+
+
+@pytest.mark.parametrize("again", ["the same", "a refused one", "a correction"])
+def test_rejected_rows_get_their_name_though_a_crash_came_after_the_close(
+    ingestion: Ingestion, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, again: str
+) -> None:
+    contents = [content("p1,toys,2,10.00", f"p{n},toys,0,1.00") for n in (7, 8, 9)]
+    ingest(ingestion, contents[0])
+
+    def crash(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Quarantine, "_settle", crash)
+        with pytest.raises(KeyboardInterrupt):
+            ingest(ingestion, contents[1], correct=True)
+    assert closed(ingestion.store)[-1].revision == 2
+    assert quarantined(tmp_path) == {"rejected.csv": "p7", "attempt-2.rejected.csv": "p8"}
+    settled = {"rejected.csv": "p8", "revision-1.rejected.csv": "p7"}
+    if again == "the same":
+        assert ingest(ingestion, contents[1]).result is IngestResult.UNCHANGED
+    elif again == "a correction":
+        ingest(ingestion, contents[2], correct=True)
+        settled |= {"rejected.csv": "p9", "revision-2.rejected.csv": "p8"}
+    else:
+        with pytest.raises(ReportConflicts):
+            ingest(ingestion, contents[2])
+    assert quarantined(tmp_path) == settled
+
+
+def test_a_history_that_the_caller_holds_is_gone_on_with(ingestion: Ingestion) -> None:
+    history = read_report_history(ingestion.store)
+    for n in range(3):
+        data = content(f"p{n},toys,1,1.00")
+        outcome = ingest_report(ingestion, named(HOUR + n), data, checksum(data), history=history)
+        assert (outcome.version, history.version) == (n, n)
+
+
 def test_a_report_whose_rejected_rows_cannot_be_kept_does_not_close(
     ingestion: Ingestion, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """What waits in a drop location, taken in the order of the reports' hours."""
 
 import gzip
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from write_side.errors import FeedUnavailable, QuarantineUnavailable, ReportName
 from write_side.event_store import NO_STREAM
 from write_side.events import REPORTS_STREAM
 from write_side.feed.completeness import Completeness
+from write_side.feed.content import checksum
 from write_side.feed.drop_location import DropLocation, Listing, WaitingReport
 from write_side.feed.local_folder import LocalFolder, NamedFiles
 from write_side.feed.quarantine import Quarantine
@@ -200,6 +202,86 @@ def test_a_known_file_that_was_replaced_is_read_again(
     assert [refusal.error.code for refusal in take_in(ingestion, feed, known).refusals] == [
         "REPORT_CONFLICTS"
     ]
+
+
+@pytest.mark.parametrize("correct", [False, True])
+@pytest.mark.parametrize("renamed", [False, True])
+def test_another_content_of_the_same_size_and_time_is_noticed(
+    ingestion: Ingestion, feed: Feed, tmp_path: Path, renamed: bool, correct: bool
+) -> None:
+    known = KnownFiles(tmp_path / "known.json")
+    path = feed.write(FIRST)
+    other = FIRST.replace(b"p1", b"p9")
+    os.utime(path, (10, 10))
+    take_in(ingestion, feed, known)
+    if renamed:
+        copy = tmp_path / "copy"
+        copy.write_bytes(other)
+        os.utime(copy, (10, 10))
+        copy.replace(path)
+    else:
+        path.write_bytes(other)
+        os.utime(path, (10, 10))
+    intake = take_in(ingestion, feed, KnownFiles(tmp_path / "known.json"), correct=correct)
+    if correct:
+        assert [outcome.result for outcome in intake.outcomes] == [IngestResult.CORRECTED]
+        return
+    (refusal,) = intake.refusals
+    assert checksum(FIRST) in str(refusal.error)
+    assert checksum(other) in str(refusal.error)
+
+
+def test_who_asks_for_a_correction_has_every_file_read(
+    ingestion: Ingestion, feed: Feed, tmp_path: Path
+) -> None:
+    known = KnownFiles(tmp_path / "known.json")
+    feed.write(FIRST)
+    take_in(ingestion, feed, known)
+    intake = take_in(ingestion, feed, known, correct=True)
+    assert (feed.reads, intake.outcomes[0].result) == (2, IngestResult.UNCHANGED)
+
+
+def test_files_that_are_gone_are_forgotten(
+    ingestion: Ingestion, feed: Feed, tmp_path: Path
+) -> None:
+    path = tmp_path / "known.json"
+    for hour in (HOUR, HOUR + 1):
+        feed.write(FIRST, hour)
+    take_in(ingestion, feed, KnownFiles(path))
+    (feed.folder / named().name).unlink()
+    take_in(ingestion, feed, KnownFiles(path))
+    (identity,) = json.loads(path.read_bytes())
+    assert named(HOUR + 1).name in identity
+
+
+def test_a_report_that_memory_does_not_suffice_for_is_refused_and_holds_up_none(
+    ingestion: Ingestion, feed: Feed
+) -> None:
+    class Huge(Feed):
+        def read(self, waiting: WaitingReport, max_bytes: int = 1 << 30) -> bytes:
+            if waiting.report.hour == HOUR:
+                raise MemoryError
+            return super().read(waiting, max_bytes)
+
+    huge = Huge(feed.folder)
+    for hour in (HOUR, HOUR + 1):
+        huge.write(FIRST, hour)
+    intake = take(ingestion, huge)
+    assert [outcome.hour for outcome in intake.outcomes] == [HOUR + 1]
+    assert [(r.name, r.error.code) for r in intake.refusals] == [(named().name, "REPORT_TOO_LARGE")]
+
+
+def test_a_crash_after_the_close_is_made_up_for_though_the_file_is_known(
+    ingestion: Ingestion, feed: Feed, tmp_path: Path
+) -> None:
+    known = KnownFiles(tmp_path / "known.json")
+    feed.write(content("p1,toys,0,1.00"))
+    take_in(ingestion, feed, known)
+    (kept,) = (tmp_path / "quarantine").iterdir()
+    unsettled = kept.with_name(f"SalesReport-{format_stamp(HOUR)}.attempt-1.rejected.csv")
+    kept.rename(unsettled)
+    take_in(ingestion, feed, known)
+    assert (feed.reads, kept.exists(), unsettled.exists()) == (1, True, False)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[1]", b'{"a": 1}', b"\xff"])

@@ -1,17 +1,20 @@
 """The report history against a naive model that replays everything for every question."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from write_side.errors import EventStoreCorrupted
 from write_side.event_store import NO_STREAM
 from write_side.events import (
     REPORTS_STREAM,
     ReportEvent,
     SalesReportIngested,
     SalesReportWithdrawn,
+    StoreCreated,
 )
 from write_side.hours import end_of
 from write_side.memory_event_store import MemoryEventStore
@@ -197,3 +200,21 @@ def test_a_history_reads_only_what_it_lacks() -> None:
 @pytest.mark.parametrize("hours", [[100], [100, 101], []])
 def test_where_no_hour_is_missing_none_is_told(hours: list[int]) -> None:
     assert ReportHistory([ingested(hour) for hour in hours]).missing_hours() == []
+
+
+def test_an_event_that_is_no_reports_is_told_and_never_left_out() -> None:
+    store = MemoryEventStore()
+    store.append(REPORTS_STREAM, [ingested(100), StoreCreated("id", 64), ingested(101)], NO_STREAM)
+    with pytest.raises(EventStoreCorrupted, match="holds a StoreCreated at version 1, which is no"):
+        read_report_history(store)
+
+
+def test_two_years_of_reports_are_read_at_once() -> None:
+    made: list[ReportEvent] = [ingested(hour) for hour in range(17_520)]
+    began = time.process_time()
+    history = ReportHistory(made)
+    previous = [history.previous_version(history.version) for _ in range(100)]
+    seconds = time.process_time() - began
+    assert (history.newest_at(17_519), set(previous)) == (17_519, {17_518})
+    # By looking for the newest among all hours at each event it was more than two seconds.
+    assert seconds < 0.5

@@ -8,7 +8,7 @@ from typing import Final
 import zstandard
 
 from write_side.errors import ReportTooLarge, ReportUnreadable
-from write_side.feed.drop_location import MAX_REPORT_BYTES
+from write_side.feed.drop_location import MAX_REPORT_BYTES, MAX_REPORT_LINES
 from write_side.feed.report_name import Compression, ReportName
 
 _STEP: Final = 1 << 20
@@ -21,25 +21,30 @@ _ZSTD_GROWTH: Final = (128 << 10) // 4
 """Most that one byte of zstd becomes: a block of 128 KiB takes four bytes at least."""
 
 
-def uncompressed(data: bytes, report: ReportName, max_bytes: int = MAX_REPORT_BYTES) -> bytes:
+def uncompressed(
+    data: bytes,
+    report: ReportName,
+    max_bytes: int = MAX_REPORT_BYTES,
+    max_lines: int = MAX_REPORT_LINES,
+) -> bytes:
     """Return the content of a report's file.
 
     Several gzip members or zstd frames, one after the other, are one content. Raises
     `ReportUnreadable` where the compression is cut short or damaged, and `ReportTooLarge` beyond
-    `max_bytes` of content, without inflating much more than that.
+    `max_bytes` or `max_lines` of content, without inflating much more than that.
     """
-    if not report.compression:
-        if len(data) > max_bytes:
-            raise _too_large(report, max_bytes)
-        return data
     pieces: list[bytes] = []
-    length = 0
+    length = lines = 0
     for piece in _inflated(data, report.compression, report.name, max_bytes):
         length += len(piece)
+        lines += piece.count(b"\n")
         if length > max_bytes:
-            raise _too_large(report, max_bytes)
+            raise _too_large(report, f"{max_bytes:,} bytes")
+        if lines > max_lines:
+            raise _too_large(report, f"{max_lines:,} lines")
         pieces.append(piece)
-    return b"".join(pieces)
+    # A single piece is not copied.
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def checksum(content: bytes) -> str:
@@ -48,6 +53,9 @@ def checksum(content: bytes) -> str:
 
 
 def _inflated(data: bytes, compression: Compression, name: str, limit: int) -> Iterator[bytes]:
+    if not compression:
+        yield data
+        return
     try:
         yield from _gunzipped(data) if compression == "gz" else _unzstd(data, limit)
     except (zlib.error, zstandard.ZstdError, EOFError) as error:
@@ -91,8 +99,8 @@ def _unzstd(data: bytes, limit: int) -> Iterator[bytes]:
         raise EOFError("its end is missing")
 
 
-def _too_large(report: ReportName, max_bytes: int) -> ReportTooLarge:
+def _too_large(report: ReportName, limit: str) -> ReportTooLarge:
     return ReportTooLarge(
-        f"the content is more than the {max_bytes:,} bytes that a report may have: {report.name}. "
-        "Split it, or raise the limit."
+        f"the content is more than the {limit} that a report may have: {report.name}. "
+        "Deliver the hour in a smaller file."
     )

@@ -9,8 +9,10 @@ from typing import Final, Protocol
 from write_side.errors import ReportRefused
 from write_side.feed.report_name import ReportName
 
-MAX_REPORT_BYTES: Final = 4 * 1024**3
+MAX_REPORT_BYTES: Final = 1024**3
 """Of a file, and of its content when uncompressed."""
+MAX_REPORT_LINES: Final = 20_000_000
+"""Of the content: each costs memory, however little is on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,8 @@ class WaitingReport:
     """Nanoseconds since 1970 of its last change."""
     complete: bool
     """Whether it may be taken."""
+    revision: str = ""
+    """What else tells this content from another of the same size and time: an object's ETag."""
 
 
 @dataclass(frozen=True, slots=True)

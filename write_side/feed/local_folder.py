@@ -4,6 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from write_side.errors import (
     FeedUnavailable,
@@ -14,7 +15,14 @@ from write_side.errors import (
 )
 from write_side.feed.completeness import Completeness, Sighting, Stillness
 from write_side.feed.drop_location import MAX_REPORT_BYTES, Listing, WaitingReport
-from write_side.feed.report_name import is_unfinished, parse_report_name
+from write_side.feed.report_name import ReportName, is_unfinished, parse_report_name
+
+
+class _Found(NamedTuple):
+    """A regular file as it was seen, and what tells it from another of that size and time."""
+
+    sighting: Sighting
+    revision: str
 
 
 class LocalFolder:
@@ -53,9 +61,9 @@ class LocalFolder:
             if report is None or found is None:
                 ignored.append(_printable(name))
                 continue
-            complete = self._is_complete(name, found, files.keys(), now)
+            complete = self._is_complete(name, found.sighting, files.keys(), now)
             key = str(self._folder / name)
-            reports.append(WaitingReport(report, key, found.size, found.modified_ns, complete))
+            reports.append(_waiting(report, key, found, complete=complete))
         self._stillness.forget_all_but(files)
         reports.sort(key=lambda waiting: (waiting.report.hour, waiting.report.name))
         return Listing(tuple(reports), tuple(refused), tuple(ignored))
@@ -64,14 +72,14 @@ class LocalFolder:
         """Return a listed report's bytes; raises as `DropLocation.read` says."""
         return _read_unchanged(waiting, max_bytes)
 
-    def _files(self) -> dict[str, Sighting | None]:
+    def _files(self) -> dict[str, _Found | None]:
         """Return what each name of the folder stands for: None where it is no regular file."""
-        files: dict[str, Sighting | None] = {}
+        files: dict[str, _Found | None] = {}
         try:
             with os.scandir(self._folder) as entries:
                 for entry in entries:
                     try:
-                        files[entry.name] = _sighting(entry.stat())
+                        files[entry.name] = _found(entry.stat())
                     except FileNotFoundError:
                         continue  # gone since it was listed, or a link to nowhere
                     except OSError:
@@ -117,44 +125,51 @@ def _named_report(path: Path) -> WaitingReport:
             "Name a file like SalesReport-2026112507.csv, .csv.gz or .csv.zst."
         )
     try:
-        found = _sighting(path.stat())
+        found = _found(path.stat())
     except (FileNotFoundError, NotADirectoryError):
         found = None
     except OSError as error:
         raise _unavailable(path, error) from error
     if found is None:
         raise ReportNameInvalid(f"no such file: {path}. Name a report that exists.")
-    return WaitingReport(report, str(path), found.size, found.modified_ns, complete=True)
+    return _waiting(report, str(path), found, complete=True)
 
 
 def _read_unchanged(waiting: WaitingReport, max_bytes: int) -> bytes:
     """Read a file that is, before and after, what was listed."""
-    listed = Sighting(waiting.size, waiting.modified_ns)
+    listed = _Found(Sighting(waiting.size, waiting.modified_ns), waiting.revision)
     if waiting.size > max_bytes:
         raise ReportTooLarge(
             f"{waiting.size:,} bytes are more than the {max_bytes:,} that a report may have: "
-            f"{waiting.key}. Split it, or raise the limit."
+            f"{waiting.key}. Deliver the hour in a smaller file."
         )
     path = Path(waiting.key)
     try:
         with path.open("rb") as file:
             before = os.fstat(file.fileno())
-            data = file.read(waiting.size + 1) if _sighting(before) == listed else b""
+            data = file.read(waiting.size + 1) if _found(before) == listed else b""
         after = path.stat()
     except FileNotFoundError as error:
         raise _changing(waiting) from error
     except OSError as error:
         raise _unavailable(path, error) from error
     same_file = (before.st_dev, before.st_ino) == (after.st_dev, after.st_ino)
-    if not (same_file and _sighting(after) == listed and len(data) == waiting.size):
+    if not (same_file and _found(after) == listed and len(data) == waiting.size):
         raise _changing(waiting)
     return data
 
 
-def _sighting(status: os.stat_result) -> Sighting | None:
+def _found(status: os.stat_result) -> _Found | None:
     if not stat.S_ISREG(status.st_mode):
         return None
-    return Sighting(status.st_size, status.st_mtime_ns)
+    # `cp -p` and `rsync -t` keep the time of what they copy, but no inode's time of change.
+    revision = f"{status.st_ino}-{status.st_ctime_ns}"
+    return _Found(Sighting(status.st_size, status.st_mtime_ns), revision)
+
+
+def _waiting(report: ReportName, key: str, found: _Found, *, complete: bool) -> WaitingReport:
+    seen = found.sighting
+    return WaitingReport(report, key, seen.size, seen.modified_ns, complete, found.revision)
 
 
 def _printable(name: str) -> str:

@@ -17,6 +17,7 @@ NEWLINE: Final = 0x0A
 CARRIAGE_RETURN: Final = 0x0D
 _CHUNK: Final = 1 << 20
 """Bytes searched at a time: what stays in a processor's cache."""
+_LINES_AT_ONCE: Final = 1 << 10
 
 
 class PhysicalLines:
@@ -58,6 +59,15 @@ class PhysicalLines:
         reached[line:] = total
         return np.diff(reached, prepend=0)
 
+    def are_empty(self) -> Flags:
+        """Return for each line whether it has nothing but its line end."""
+        lengths = self.ends - self.starts
+        flags: Flags = lengths == 0
+        if b"\r" in self.content:
+            single = np.flatnonzero(lengths == 1)
+            flags[single] = self._bytes[self.starts[single]] == CARRIAGE_RETURN
+        return flags
+
     def have_stray_carriage_return(self) -> Flags:
         """Return for each line whether it has a carriage return that no newline follows."""
         flags = np.zeros(len(self), dtype=np.bool_)
@@ -78,8 +88,11 @@ class PhysicalLines:
         for offset in range(0, len(self.content), _CHUNK):
             high = np.flatnonzero(self._bytes[offset : offset + _CHUNK] > 0x7F) + offset
             beyond_ascii[np.searchsorted(self.ends, high)] = True
-        for index in np.flatnonzero(beyond_ascii).tolist():
-            flags[index] = not _is_utf8(self.line(index))
+        beyond = np.flatnonzero(beyond_ascii)
+        for offset in range(0, len(beyond), _LINES_AT_ONCE):
+            part = beyond[offset : offset + _LINES_AT_ONCE]
+            if not _is_utf8(self.content[self.starts[part[0]] : self.ends[part[-1]]]):
+                flags[part] = [not _is_utf8(self.line(index)) for index in part.tolist()]
         return flags
 
     def selected(self, chosen: Flags, first: int) -> memoryview:

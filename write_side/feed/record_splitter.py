@@ -1,20 +1,23 @@
 """From a report's physical lines to records, and their wanted fields as columns of text.
 
 Almost all lines of almost all reports are whole records: as many fields as the header, and quotes,
-if any, in order. Those go through Polars together. Each other line is looked at alone, so that a
-bad one takes no neighbour along: a record that a quote leaves open can only end on the next line
-with an odd count of quotes, and where those lines together are no record, its first line is
-rejected and the next one begins anew. Every line is thereby read twice at most, however its quotes
-stand.
+if any, in order. Those go through Polars together, and so do lines without quotes that are blank or
+have another count of fields. Each other line is looked at alone, so that a bad one takes no
+neighbour along: a record that a quote leaves open can only end on the next line with an odd count
+of quotes, and where those lines together are no record, its first line is rejected and the next one
+begins anew. Every line is thereby read twice at most, however its quotes stand; and there is a
+bound to the lines looked at alone, so that a small hostile file costs no minutes and no gigabytes.
 """
 
 import io
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Final
 
 import numpy as np
 import polars as pl
 
+from write_side.errors import ReportTooLarge
 from write_side.feed.physical_lines import Flags, Offsets, PhysicalLines
 from write_side.feed.quoted_lines import COMMA, QUOTE, check_quotes
 from write_side.feed.quoted_records import (
@@ -25,6 +28,16 @@ from write_side.feed.quoted_records import (
 )
 from write_side.feed.report_header import COLUMNS, ReportHeader
 
+MAX_ODD_LINES: Final = 2_000_000
+"""Lines of a report that are looked at one by one: that have quotes out of order, a record over
+several lines, bytes that are not UTF-8, or a stray carriage return."""
+REJECTED_SCHEMA: Final[dict[str, pl.DataType]] = {
+    "line": pl.UInt32(),
+    "reason": pl.String(),
+    "raw": pl.String(),
+}
+"""One row a rejected record: its first physical line, why in plain words, and how it stands."""
+
 
 @dataclass(frozen=True, slots=True)
 class SplitReport:
@@ -32,14 +45,18 @@ class SplitReport:
 
     fields: pl.DataFrame
     """`line` (UInt32, from 1) and each of `COLUMNS` as text, in the order of the lines."""
-    malformed: list[tuple[int, str, str]]
-    """Line, reason and raw text of what is no record."""
+    malformed: pl.DataFrame
+    """What is no record: `REJECTED_SCHEMA`, in no order."""
     continued: dict[int, int]
     """Last line of each record that goes over several, by its first."""
 
 
-def split_records(lines: PhysicalLines, header: ReportHeader) -> SplitReport:
-    """Split the lines after the header into records; those that are blank are left out."""
+def split_records(lines: PhysicalLines, header: ReportHeader, name: str) -> SplitReport:
+    """Split the lines after the header into records; those that are blank are left out.
+
+    Raises `ReportTooLarge` where more than `MAX_ODD_LINES` are to be looked at one by one; `name`
+    is the report's.
+    """
     commas = lines.counts(COMMA)
     quotes = np.zeros_like(commas)
     invalid = lines.have_invalid_utf8()
@@ -49,21 +66,33 @@ def split_records(lines: PhysicalLines, header: ReportHeader) -> SplitReport:
         in_order, quoted_commas = check_quotes(lines, quotes)
         whole &= in_order
         commas -= quoted_commas
-    whole &= commas == header.width - 1
-    whole[: header.body] = False
-    odd = _OddLines(lines, header, commas, quotes, invalid)
-    odd.read(np.flatnonzero(~whole[header.body :]) + header.body)
+    of_other_width = commas != header.width - 1
+    whole &= ~of_other_width
+    others = ~whole
+    whole[: header.body] = others[: header.body] = False
+    plain = others & of_other_width & (quotes == 0) & ~invalid
+    alone = np.flatnonzero(others & ~plain)
+    if len(alone) > MAX_ODD_LINES:
+        raise ReportTooLarge(
+            f"more than {MAX_ODD_LINES:,} of its lines have quotes out of order, go on over the "
+            f"line's end or are not UTF-8: {name}. Check how the file is written"
+        )
+    odd = _OddLines(lines, header, quotes, invalid)
+    odd.read(alone)
     for first, last in odd.continued.items():
-        whole[first : last + 1] = False
+        whole[first : last + 1] = plain[first : last + 1] = False
     quote = '"' if quotes[whole].any() else None
     frame = _frame(np.flatnonzero(whole), _read_whole(lines, header, whole, quote))
     if odd.records:
         columns = [_unquoted(values) for values in zip(*odd.records, strict=True)]
-        others = [columns[place] for place in odd.places]
-        frame = pl.concat([frame, _frame(np.array(odd.indexes), others)]).sort("line")
+        wanted = [columns[place] for place in odd.places]
+        frame = pl.concat([frame, _frame(np.array(odd.indexes), wanted)]).sort("line")
+    malformed = pl.DataFrame(odd.malformed, schema=REJECTED_SCHEMA, orient="row")
+    if plain.any():
+        malformed.extend(_of_other_width(lines, plain, commas, header.width))
     return SplitReport(
         frame,
-        odd.malformed,
+        malformed,
         {first + 1: last + 1 for first, last in odd.continued.items()},
     )
 
@@ -106,6 +135,33 @@ def _read_whole(
     return [frame[name] for name in wanted]
 
 
+def _of_other_width(
+    lines: PhysicalLines, plain: Flags, commas: Offsets, width: int
+) -> pl.DataFrame:
+    """Return those of lines without quotes, of another width than the header's, that aren't blank.
+
+    All are UTF-8.
+    """
+    plain &= ~lines.are_empty()
+    indexes = np.flatnonzero(plain)
+    if not len(indexes):
+        return pl.DataFrame(schema=REJECTED_SCHEMA)
+    first = int(indexes[0])
+    text = bytes(lines.selected(plain[first:], first)).decode()
+    # The last one's newline, where it has one, leaves an empty text behind it.
+    raw = pl.Series([text], dtype=pl.String).str.split("\n").explode().head(len(indexes))
+    counts = commas[indexes] + 1
+    kinds = np.unique(counts).tolist()
+    rows = pl.DataFrame({"line": indexes + 1, "reason": counts, "raw": raw})
+    return rows.select(
+        pl.col("line").cast(pl.UInt32),
+        pl.col("reason").replace_strict(
+            kinds, [wrong_width(count, width) for count in kinds], return_dtype=pl.String
+        ),
+        pl.col("raw").str.strip_suffix("\r"),
+    ).filter(pl.col("raw").str.contains("[^ ]"))
+
+
 def _unquoted(fields: tuple[str, ...]) -> pl.Series:
     """Return the values of fields that are plain or whole in quotes."""
     series = pl.Series("field", fields, dtype=pl.String)
@@ -117,13 +173,15 @@ def _unquoted(fields: tuple[str, ...]) -> pl.Series:
 
 
 class _OddLines:
-    """Reads one by one the lines that are no whole records; their indexes count from 0."""
+    """Reads lines one by one; their indexes count from 0.
+
+    Of those without quotes only such as have the header's width are given to it.
+    """
 
     def __init__(
         self,
         lines: PhysicalLines,
         header: ReportHeader,
-        commas: Offsets,
         quotes: Offsets,
         invalid: Flags,
     ) -> None:
@@ -142,7 +200,6 @@ class _OddLines:
         positions = [header.positions[column] for column in ascending]
         self._pattern = record_pattern(header.width, positions)
         self._wanted = itemgetter(*positions)
-        self._commas = commas
         self._quotes = quotes
         self._invalid = invalid
 
@@ -160,7 +217,7 @@ class _OddLines:
             if self._invalid[index]:
                 self._reject(index, "it is not UTF-8")
             elif not count:
-                self._read_unquoted(index)
+                self._accept(index, self._wanted(self._lines.line(index).decode().split(",")))
             elif count % 2 and not self._may_close(index, closing):
                 self._reject(index, flaw_of(self._lines.line(index).decode(), self._width))
             else:
@@ -173,14 +230,6 @@ class _OddLines:
             return False
         size = self._lines.ends[closing] - self._lines.starts[index]
         return bool(size <= MAX_RECORD_BYTES) and not self._invalid[index : closing + 1].any()
-
-    def _read_unquoted(self, index: int) -> None:
-        text = self._lines.line(index).decode()
-        count = int(self._commas[index]) + 1
-        if count == self._width:
-            self._accept(index, self._wanted(text.split(",")))
-        elif text.strip(" "):
-            self._reject(index, wrong_width(count, self._width))
 
     def _read_quoted(self, first: int, last: int) -> bool:
         """Read lines as one record, or reject the first; tell whether they are one."""

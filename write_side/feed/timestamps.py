@@ -24,13 +24,16 @@ _ISO: Final = re.compile(
     r"(?:[T ](?:[01][0-9]|2[0-3])(?::?[0-5][0-9](?::?[0-5][0-9](?:[.,][0-9]{1,32})?)?)?"
     r"(?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+# The end of a day and a leap second, which `datetime` has no values for.
+_MIDNIGHT: Final = re.compile(r"([T ])24(?=(?::?00(?::?00(?:[.,]0+)?)?)?(?:Z|[+-]|$))")
+_LEAP_SECOND: Final = re.compile(r"([T ][0-9]{2}:?[0-9]{2}:?)60(?=[.,Z+-]|$)")
 
 
 def instants(texts: pl.Series) -> pl.Series:
     """Return microseconds since 1970 UTC as Int64, null where a text is no instant.
 
-    Texts are ISO 8601 (calendar or week dates; UTC where no zone is given) or Unix seconds, of the
-    years 1 to 9999; what is finer than a microsecond is cut off.
+    Texts are ISO 8601 (calendar or week dates; 24:00 and leap seconds too; UTC where no zone is
+    given) or Unix seconds, of the years 1 to 9999; finer than a microsecond is cut off.
     """
     values = _usual(texts)
     for read in (_with_fraction_or_zone, _unix_seconds, _others):
@@ -72,6 +75,8 @@ def _others(texts: pl.Series) -> pl.Series:
 
 
 def _iso_instant(text: str) -> int | None:
+    text, midnights = _MIDNIGHT.subn(r"\g<1>00", text.upper())
+    text, leap_seconds = _LEAP_SECOND.subn(r"\g<1>59", text)
     if not _ISO.fullmatch(text):
         return None
     try:
@@ -80,7 +85,8 @@ def _iso_instant(text: str) -> int | None:
         return None
     # Not by way of UTC, which has no date for the first and last hours of the calendar.
     offset = instant.utcoffset() or timedelta()
-    return (instant.replace(tzinfo=UTC) - _EPOCH - offset) // _MICROSECOND
+    later = timedelta(days=midnights, seconds=leap_seconds)
+    return (instant.replace(tzinfo=UTC) - _EPOCH - offset + later) // _MICROSECOND
 
 
 def _where(texts: pl.Series, pattern: str, value: pl.Expr) -> pl.Series:

@@ -93,6 +93,15 @@ def test_content_up_to_the_limit_is_taken_and_beyond_it_refused(compression: Com
         uncompressed(data[compression], report(compression), size - 1)
 
 
+@pytest.mark.parametrize("compression", ["", "gz", "zst"])
+def test_lines_up_to_the_limit_are_taken_and_beyond_it_refused(compression: Compression) -> None:
+    data = {"": CONTENT, "gz": gzip.compress(CONTENT), "zst": zstandard.compress(CONTENT)}
+    lines = CONTENT.count(b"\n")
+    assert uncompressed(data[compression], report(compression), max_lines=lines) == CONTENT
+    with pytest.raises(ReportTooLarge, match=f"the {lines - 1} lines .* in a smaller file"):
+        uncompressed(data[compression], report(compression), max_lines=lines - 1)
+
+
 @pytest.mark.parametrize("compression", ["gz", "zst"])
 def test_a_bomb_is_never_inflated_much_beyond_the_limit(compression: Compression) -> None:
     zeros = bytes(64 << 20)

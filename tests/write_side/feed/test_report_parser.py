@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from write_side.errors import ReportUnreadable
+from write_side.errors import ReportTooLarge, ReportUnreadable
+from write_side.feed import record_splitter, report_parser
+from write_side.feed.record_splitter import REJECTED_SCHEMA
 from write_side.feed.report_header import COLUMNS
-from write_side.feed.report_parser import REJECTED_SCHEMA, ParsedReport, parse_report
+from write_side.feed.report_parser import ParsedReport, parse_report
 from write_side.sale_frames import SALES_SCHEMA
 
 NAME = "SalesReport-2026112507.csv"
@@ -502,3 +504,54 @@ def test_the_time_for_stray_quotes_grows_with_the_file_and_not_with_its_square(l
 
     seconds(10)
     assert seconds(32_000) < 30 * (seconds(4_000) + 0.02)
+
+
+# Floods: little in a file, much in memory.
+
+
+def cpu_seconds_of(content: bytes) -> tuple[ParsedReport, float]:
+    began = time.process_time()
+    report = parse_report(content, NAME, KEY)
+    return report, time.process_time() - began
+
+
+@pytest.mark.parametrize("line", [b"", b"\r", b"  ", b"a", b"1,2", "é,ä".encode()])
+def test_a_flood_of_lines_that_are_no_rows_goes_by_columns(line: bytes) -> None:
+    lines = 500_000
+    flood = HEADER.encode() + b"\n" + (line + b"\n") * lines + GOOD.encode()
+    report, seconds = cpu_seconds_of(flood)
+    assert report.sales["line"].to_list() == [lines + 2]
+    assert report.rejected.height == (lines if line.strip() else 0)
+    if line.strip():
+        width = line.count(b",") + 1
+        reason = f"it has {width} {'field' if width == 1 else 'fields'}, the header has 6"
+        assert report.rejected.row(-1) == (lines + 1, reason, line.decode())
+    # One by one they take more than two seconds.
+    assert seconds < 1.5
+
+
+def test_lines_of_another_width_within_an_open_record_belong_to_it() -> None:
+    header = f"{HEADER},note"
+    report = parse("a,b", f'{GOOD},"one', "two", "", 'three"', "c", header=header)
+    assert report.sales["line"].to_list() == [3]
+    assert report.rejected["line"].to_list() == [2, 7]
+    assert report.rejected["raw"].to_list() == ["a,b", "c"]
+
+
+def test_more_lines_to_look_at_one_by_one_than_the_bound_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(record_splitter, "MAX_ODD_LINES", 3)
+    assert parse(*['"a'] * 3).rejected.height == 3
+    with pytest.raises(ReportTooLarge, match=rf"more than 3 of its lines have .*: {NAME}\. Check"):
+        parse(*['"a'] * 4)
+
+
+@pytest.mark.parametrize("bad", ["a", row(qty="0")])
+def test_more_rejected_rows_than_the_bound_are_refused(
+    monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    monkeypatch.setattr(report_parser, "MAX_REJECTED_ROWS", 3)
+    assert parse(GOOD, *[bad] * 3).rejected.height == 3
+    with pytest.raises(ReportTooLarge, match=rf"more than 3 of its rows are no sales: {NAME}\."):
+        parse(GOOD, *[bad] * 4)

@@ -106,9 +106,10 @@ def test_the_calendar_ends_with_the_years_1_and_9999() -> None:
         "2026-02-29T00:00:00Z",
         "2026-13-01T00:00:00Z",
         "2026-11-31",
-        "2026-11-25T24:00:00Z",
+        "2026-11-25T24:00:01Z",
+        "2026-11-25T25:00:00Z",
         "2026-11-25T07:60:00Z",
-        "2026-11-25T07:00:60Z",
+        "2026-11-25T07:00:61Z",
         "2026-11-25T07:00:00+24:00",
         "2026-11-25T07:00:00 UTC",
         "2026-11-25T07:00:00Z ",
@@ -145,3 +146,19 @@ def test_every_instant_that_python_writes_is_read_exactly(
 @given(st.lists(st.one_of(st.text(max_size=20), st.from_regex(r"\A[0-9TZ:.+ W-]{1,24}\Z"))))
 def test_no_text_is_more_than_unreadable(texts: list[str]) -> None:
     assert len(read(*texts)) == len(texts)
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2026-01-01T24:00:00Z", "2026-01-02T00:00:00Z"),
+        ("2026-01-01T24:00+02:00", "2026-01-02T00:00:00+02:00"),
+        ("2016-12-31T23:59:60Z", "2017-01-01T00:00:00Z"),
+        ("20161231T235960.25Z", "2017-01-01T00:00:00.25Z"),
+        ("2026-01-01t07:00:00z", "2026-01-01T07:00:00Z"),
+    ],
+)
+def test_the_end_of_a_day_leap_seconds_and_small_letters_are_read(text: str, same: str) -> None:
+    read = instants(pl.Series([text, same]))
+    assert read[0] is not None
+    assert read[0] == read[1]
