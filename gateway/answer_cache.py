@@ -41,12 +41,16 @@ class AnswerCache:
     def kept(self, key: AnswerKey) -> Answer | None:
         """Return the kept answer while it is exact; null where it has to be made.
 
-        Never answers while the read model is away.
+        Never answers while the read model is away, but keeps what may be exact when it returns.
         """
         answer = self._answers.get(key)
         if answer is None:
             return None
-        if not self._is_exact(answer):
+        try:
+            is_exact = self._is_shown(answer)
+        except ReadModelUnavailable:
+            return None
+        if not is_exact:
             self._drop(key)
             return None
         self._answers.move_to_end(key)
@@ -106,13 +110,16 @@ class AnswerCache:
         self._metrics.cached_bytes.set(self._bytes)
 
     def _is_exact(self, answer: Answer) -> bool:
+        try:
+            return self._is_shown(answer)
+        except ReadModelUnavailable:
+            return False
+
+    def _is_shown(self, answer: Answer) -> bool:
         if answer.depends_on is None:
             return False
         shown = self._rankings.head_version
-        try:
-            return all(shown(part) == version for part, version in answer.depends_on.items())
-        except ReadModelUnavailable:
-            return False
+        return all(shown(part) == version for part, version in answer.depends_on.items())
 
 
 def _size(key: AnswerKey, answer: Answer) -> int:

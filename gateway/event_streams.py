@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.errors import ProcessEnding
 from gateway.metrics import GatewayMetrics
-from gateway.problems import EXPECTED_ERRORS, problem_of
+from gateway.problems import EXPECTED_ERRORS, log_internal, problem_of
 from gateway.rest_rankings import Rendered
 from projections.rankings_query import LiveRankings, RankingsView
 from subgraph.ranking_pages import PageRequest
@@ -99,6 +99,7 @@ class ListFeed:
         try:
             rendered = await self._read(self._rankings.view(), self._request)
         except EXPECTED_ERRORS as error:
+            log_internal(error, f"the stream of {self._request.ranking}")
             self._offer_error(error)
         else:
             self.error = None

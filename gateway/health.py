@@ -25,7 +25,7 @@ async def live(request: Request) -> Response:
 
 
 def ready_endpoint(rankings: LiveRankings) -> Endpoint:
-    """Return the endpoint that answers 200 while rankings can be read, else 503."""
+    """Return the endpoint that answers 200 while all rankings can be read, else 503."""
 
     async def ready(request: Request) -> Response:
         del request

@@ -43,7 +43,7 @@ OPEN_STREAMS: Final = MetricDefinition(
     "topsellers_open_streams", "gauge", "Streams of lists that clients watch now."
 )
 RANKINGS_READABLE: Final = MetricDefinition(
-    "topsellers_rankings_readable", "gauge", "1 while the rankings can be read, else 0."
+    "topsellers_rankings_readable", "gauge", "1 while all rankings can be read, else 0."
 )
 RANKINGS_VERSION: Final = MetricDefinition(
     "topsellers_rankings_version",
@@ -103,12 +103,12 @@ class GatewayMetrics:
         """Return all metrics as Prometheus reads them, with their media type."""
         try:
             view = rankings.view()
+            version, hour = view.version(), view.as_of_hour()
         except ReadModelUnavailable:
             self._readable.set(0)
         else:
             self._readable.set(1)
-            self._version.set(view.version())
-            hour = view.as_of_hour()
+            self._version.set(version)
             if hour is not None:
                 self._age.set(time.time() - end_of(hour).timestamp())
         return generate_latest(self._registry), CONTENT_TYPE_LATEST

@@ -1,5 +1,6 @@
 """Errors of the HTTP endpoints as `application/problem+json` (RFC 9457)."""
 
+import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
@@ -24,6 +25,8 @@ from subgraph.errors import (
     SubgraphError,
 )
 from write_side.errors import WriteSideError
+
+_LOGGER = logging.getLogger("topsellers.gateway")
 
 PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER_SECONDS: Final = 2
@@ -87,8 +90,14 @@ def problem_response(error: Exception) -> Response:
 
 async def answer_problem(request: Request, error: Exception) -> Response:
     """Answer an exception that an endpoint raised."""
-    del request
+    log_internal(error, f"{request.method} {request.url.path}")
     return problem_response(error)
+
+
+def log_internal(error: Exception, what: str) -> None:
+    """Log an exception for which clients are told that we did; others are theirs to know."""
+    if problem_of(error).code == INTERNAL_SERVER_ERROR:
+        _LOGGER.error("a request failed: %s: %s", what, error, exc_info=error)
 
 
 EXPECTED_ERRORS: Final = (
@@ -98,7 +107,7 @@ EXPECTED_ERRORS: Final = (
     ProjectionError,
     WriteSideError,
 )
-"""Exceptions that endpoints raise for clients; any other one is logged."""
+"""Exceptions that endpoints raise for clients; any other one passes to the front."""
 
 _DETAILS: Final = {
     HTTPStatus.NOT_FOUND: "There is nothing at this address. The addresses are listed at /docs.",

@@ -6,16 +6,15 @@ Everything that a head names is immutable. A head is replaced whole, by one flip
 import secrets
 import time
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from functools import cached_property
 from typing import Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from projections.blocks import BLOCK_ROWS
+from projections.blocks import BLOCK_ROWS, IntArray
 from projections.errors import BlockCorrupted
 from projections.ranking_lists import LISTS_PER_CATEGORY, RankingWindow
 
@@ -23,8 +22,9 @@ SEGMENT_BLOCKS: Final = 64
 """Blocks in a segment (a hash): about half a megabyte, so that no single key grows large."""
 FLIPS_CHANNEL: Final = "topsellers:flips"
 """Where each flip is told, with the partition's number as text."""
-
-IntArray = npt.NDArray[np.int64]
+HEAD_FORMAT: Final = 1
+"""First byte of a stored head. Workers of different formats replace each other's heads, so none
+of the older may run when those of a new one start."""
 
 
 class TableOrder(Enum):
@@ -199,12 +199,30 @@ def new_generation() -> str:
 
 def encode_head(head: Head) -> bytes:
     """Return a head's stored bytes."""
-    return msgspec.msgpack.encode(head)
+    return bytes([HEAD_FORMAT]) + msgspec.msgpack.encode(head)
 
 
 def decode_head(data: bytes) -> Head:
     """Return the head of its stored bytes; raises `BlockCorrupted`."""
+    if data[:1] != bytes([HEAD_FORMAT]):
+        raise BlockCorrupted(
+            f"a head of the read model begins with {data[:1]!r}, not with format {HEAD_FORMAT}. "
+            "A worker of this version makes it anew"
+        )
     try:
-        return msgspec.msgpack.decode(data, type=Head)
+        return msgspec.msgpack.decode(memoryview(data)[1:], type=Head)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BlockCorrupted(f"a head of the read model can't be decoded: {error}") from error
+
+
+def encode_segments(segments: Iterable[Segment]) -> bytes:
+    """Return the stored bytes of what a head names; they lie beside it, for when it is damaged."""
+    return msgspec.msgpack.encode(tuple(segments))
+
+
+def decode_segments(data: bytes) -> tuple[Segment, ...]:
+    """Return the segments of their stored bytes; raises `BlockCorrupted`."""
+    try:
+        return msgspec.msgpack.decode(data, type=tuple[Segment, ...])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BlockCorrupted(f"a head's segments can't be decoded: {error}") from error

@@ -8,7 +8,6 @@ from projections.blocks import BLOCK_ROWS, Block, decode_block
 from projections.errors import CategoryUnknown
 from projections.head import Head, StoredTable
 from projections.list_blocks import ListBlock, decode_list_block
-from projections.live_heads import version_of
 from projections.ranking_lists import (
     FIRST_POSITIONS,
     RankedProduct,
@@ -19,6 +18,7 @@ from projections.ranking_lists import (
     list_offset,
 )
 from projections.redis_connection import AsyncRedisClient
+from projections.shown_heads import version_of
 
 IntArray = npt.NDArray[np.int64]
 

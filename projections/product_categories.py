@@ -4,8 +4,10 @@
 are only ever added, so writers need no order among them. Each slot also keeps, for each
 partition, the version up to which that partition's pairs are complete; it is raised after the
 pairs are written, so a reader that finds it behind the partition's head knows that some are lost.
+A slot whose server was set back raises no mark over what it lost: the script compares.
 """
 
+import secrets
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -25,19 +27,39 @@ _SEPARATOR: Final = b"\x00"
 _PAIRS_AT_ONCE: Final = 2_000
 """Pairs that one script adds: some milliseconds in which its node does nothing else."""
 
+_WRITING_SECONDS: Final = 600
+"""How long a slot remembers which scripts of a writer it has seen."""
+
 _ADD: Final = """
 local tag = string.match(KEYS[1], '^{c%d+}:')
 for bucket, pair in string.gmatch(ARGV[1], '([^\\30]+)\\30([^\\29]+)\\29') do
   redis.call('HSET', tag .. bucket, pair, '')
 end
-for i = 2, #ARGV, 2 do
-  local now = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '-1')
-  if now < tonumber(ARGV[i + 1]) then redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+if ARGV[2] == 'part' then
+  redis.call('SADD', KEYS[2], ARGV[3])
+  redis.call('EXPIRE', KEYS[2], ARGV[4])
+  return 'added'
 end
+local whole = redis.call('SCARD', KEYS[2]) == tonumber(ARGV[3])
+local built_on = tonumber(ARGV[4])
+local raised = {}
+for i = 5, #ARGV, 2 do
+  local now = tonumber(redis.call('HGET', KEYS[1], ARGV[i]) or '-1')
+  if now < tonumber(ARGV[i + 1]) then
+    if not whole or now < built_on then return 'behind' end
+    raised[#raised + 1] = i
+  end
+end
+for _, i in ipairs(raised) do redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1]) end
+redis.call('DEL', KEYS[2])
+return 'raised'
 """
-"""KEYS: the slot's marks, whose hash tag all its keys share. ARGV: pairs, each as bucket, record
-separator, field, group separator (ids have no control characters), then marks as field, version.
-A million pairs so cross as some hundred arguments, made by columns."""
+"""KEYS: the slot's marks, whose hash tag all its keys share, and which parts of this writing came.
+ARGV: pairs, each as bucket, record separator, field, group separator (ids have no control
+characters); then `part`, its number and the seconds to remember it, or `last`, how many parts came
+before, the version built on, and marks as field, version. A million pairs so cross as some hundred
+arguments, made by columns. A client sends a part again where the answer was lost, which changes
+nothing."""
 
 
 def bucket_key(product_id: bytes) -> str:
@@ -90,12 +112,18 @@ def read_marks(redis: RedisClient, store_id: str, partitions: Sequence[int]) -> 
 
 
 def write_pairs(
-    redis: RedisClient, pairs: pl.DataFrame, store_id: str, complete: Mapping[int, int]
-) -> None:
+    redis: RedisClient,
+    pairs: pl.DataFrame,
+    store_id: str,
+    complete: Mapping[int, int],
+    built_on: int = -1,
+) -> bool:
     """Add pairs (`category_id`, `product_id`), then raise the partitions' marks.
 
-    `complete` gives for each partition the version to which its pairs are complete with these.
-    Raises `ReadModelUnavailable`.
+    `complete` gives for each partition the version to which its pairs are complete with these and
+    those of version `built_on`; by default these are all. Returns false where a slot lost
+    something meanwhile, by a failover: all pairs have to be written then. Raises
+    `ReadModelUnavailable`.
     """
     marks = [
         item
@@ -103,14 +131,19 @@ def write_pairs(
         for item in (marks_field(store_id, partition), version)
     ]
     waiting = _payloads(pairs)
+    writing = secrets.token_hex(8)
     try:
         for slot in range(SLOTS):
             *some, last = waiting.get(slot, [b""])
-            for payload in some:
-                redis.eval(_ADD, 1, marks_key(slot), payload)
-            redis.eval(_ADD, 1, marks_key(slot), last, *marks)
+            keys = marks_key(slot), f"{{c{slot:02d}}}:writing:{writing}"
+            for number, payload in enumerate(some):
+                redis.eval(_ADD, 2, *keys, payload, "part", number, _WRITING_SECONDS)
+            raised = redis.eval(_ADD, 2, *keys, last, "last", len(some), built_on, *marks)
+            if raised == b"behind":
+                return False
     except REDIS_FAILURES as error:
         raise ReadModelUnavailable(f"the products' categories can't be written: {error}") from error
+    return True
 
 
 def _payloads(pairs: pl.DataFrame) -> dict[int, list[bytes]]:

@@ -1,7 +1,11 @@
 """The exact ranks of many products at once: where they are ranked, their totals, their ranks."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +16,6 @@ from projections.errors import ReadModelUnavailable
 from projections.head import Head
 from projections.list_blocks import ListBlock, decode_list_block
 from projections.list_pages import TOTAL_COLUMN, rank_before, ranked_table
-from projections.live_heads import version_of
 from projections.product_categories import (
     bucket_key,
     categories_in,
@@ -29,7 +32,15 @@ from projections.ranking_lists import (
     list_offset,
 )
 from projections.redis_connection import REDIS_FAILURES, AsyncRedisClient
+from projections.shown_heads import version_of
 from write_side.partitioning import partition_of
+
+BLOCKS_AT_ONCE: Final = 256
+"""Blocks that a question holds in memory: it is answered in slices."""
+BLOCKS_IN_LOOP: Final = 32
+"""Blocks that are decoded in the event loop: some milliseconds, less than a thread would wait."""
+
+_Computed = TypeVar("_Computed")
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,10 +97,13 @@ async def read_product_ranks(
     product_ids: Sequence[str],
     window: RankingWindow,
     metric: RankingMetric,
+    decoding: Executor | None = None,
 ) -> list[ProductRanks]:
-    """Return the ranks of products in the given categories, in two round trips.
+    """Return the ranks of products in the given categories, in two round trips for each slice.
 
-    Raises `BlockMissing`, `BlockCorrupted`, `ReadModelUnavailable`.
+    A slice needs some hundred blocks, which are decoded once each, and by `decoding` (the event
+    loop's threads where null) where they would hold up the event loop. Raises `BlockMissing`,
+    `BlockCorrupted`, `ReadModelUnavailable`.
     """
     sought = [
         found
@@ -97,25 +111,64 @@ async def read_product_ranks(
         for category_id in among
         if (found := _seek(heads, product, category_id, window, metric)) is not None
     ]
-    places = [place for one in sought for place in (one.table_place, one.list_place)]
-    data = await fetch_blocks(redis, places)
-    lists = {one.list_place: decode_list_block(data[one.list_place]) for one in sought}
-    tables = {one.table_place: decode_block(data[one.table_place]) for one in sought}
-    totals = {}
-    for one in sought:
-        block = tables[one.table_place]
-        first, end = one.head.window(window).by_id.rows_of(one.category)
-        begin = one.table_block * BLOCK_ROWS
-        row = block.find(
-            one.product_id.encode(), max(first - begin, 0), min(end - begin, len(block))
+    # What lies in one block is sought together.
+    sought.sort(key=lambda one: one.table_place)
+    ranks: dict[tuple[str, str], SalesRank] = {}
+    for slice_of_blocks in _slices(sought):
+        for rank in await _ranks_of(redis, slice_of_blocks, window, metric, decoding):
+            ranks[rank.product_id, rank.ranking.category_id] = rank
+    return [
+        ProductRanks(
+            product,
+            bool(categories[product]),
+            [
+                ranks[product, category_id]
+                for category_id in categories[product]
+                if (product, category_id) in ranks
+            ],
         )
-        if row is not None and block.columns[TOTAL_COLUMN[metric]][row] > 0:
-            totals[one] = (int(block.columns[0][row]), int(block.columns[1][row]))
-    ranks = await _dense_ranks(redis, totals, lists, window, metric)
-    answers: dict[str, list[SalesRank]] = {product: [] for product in categories}
+        for product in product_ids
+    ]
+
+
+def _slices(sought: Sequence[_Sought]) -> Iterator[list[_Sought]]:
+    some: list[_Sought] = []
+    places: set[Place] = set()
+    for one in sought:
+        places |= {one.table_place, one.list_place}
+        some.append(one)
+        if len(places) >= BLOCKS_AT_ONCE:
+            yield some
+            some, places = [], set()
+    if some:
+        yield some
+
+
+async def _ranks_of(
+    redis: AsyncRedisClient,
+    sought: Sequence[_Sought],
+    window: RankingWindow,
+    metric: RankingMetric,
+    decoding: Executor | None,
+) -> list[SalesRank]:
+    data = await fetch_blocks(
+        redis, [place for one in sought for place in (one.table_place, one.list_place)]
+    )
+    lists, totals = await _computed(
+        decoding, len(data), lambda: _read_totals(sought, data, window, metric)
+    )
+    ranks, deep = _first_ranks(lists, totals, window, metric)
+    places = {
+        one: ranked_table(one.head, window, metric).place(block) for one, block in deep.items()
+    }
+    blocks = await fetch_blocks(redis, places.values())
+    ranks |= await _computed(
+        decoding, len(blocks), lambda: _deep_ranks(deep, places, blocks, totals, window, metric)
+    )
+    answers = []
     for one, (units, amount) in totals.items():
         first, end = ranked_table(one.head, window, metric).rows_of(one.category)
-        answers[one.product_id].append(
+        answers.append(
             SalesRank(
                 product_id=one.product_id,
                 ranking=RankingList(one.category_id, window, metric),
@@ -128,10 +181,36 @@ async def read_product_ranks(
                 total_count=end - first,
             )
         )
-    return [
-        ProductRanks(product, bool(categories[product]), answers[product])
-        for product in product_ids
-    ]
+    return answers
+
+
+async def _computed(
+    decoding: Executor | None, blocks: int, compute: Callable[[], _Computed]
+) -> _Computed:
+    if blocks <= BLOCKS_IN_LOOP:
+        return compute()
+    return await asyncio.get_running_loop().run_in_executor(decoding, compute)
+
+
+def _read_totals(
+    sought: Sequence[_Sought],
+    data: Mapping[Place, bytes],
+    window: RankingWindow,
+    metric: RankingMetric,
+) -> tuple[dict[Place, ListBlock], dict[_Sought, tuple[int, int]]]:
+    lists = {place: decode_list_block(data[place]) for place in {one.list_place for one in sought}}
+    totals: dict[_Sought, tuple[int, int]] = {}
+    for place, among in groupby(sought, key=lambda one: one.table_place):
+        block = decode_block(data[place])
+        for one in among:
+            first, end = one.head.window(window).by_id.rows_of(one.category)
+            begin = one.table_block * BLOCK_ROWS
+            row = block.find(
+                one.product_id.encode(), max(first - begin, 0), min(end - begin, len(block))
+            )
+            if row is not None and block.columns[TOTAL_COLUMN[metric]][row] > 0:
+                totals[one] = (int(block.columns[0][row]), int(block.columns[1][row]))
+    return lists, totals
 
 
 def _seek(
@@ -160,13 +239,13 @@ def _seek(
     )
 
 
-async def _dense_ranks(
-    redis: AsyncRedisClient,
-    totals: Mapping[_Sought, tuple[int, int]],
+def _first_ranks(
     lists: Mapping[Place, ListBlock],
+    totals: Mapping[_Sought, tuple[int, int]],
     window: RankingWindow,
     metric: RankingMetric,
-) -> dict[_Sought, int]:
+) -> tuple[dict[_Sought, int], dict[_Sought, int]]:
+    """Return the ranks among lists' first rows, and the blocks in which the others lie."""
     ranks: dict[_Sought, int] = {}
     deep: dict[_Sought, int] = {}
     column = TOTAL_COLUMN[metric]
@@ -177,18 +256,28 @@ async def _dense_ranks(
         else:
             table = ranked_table(one.head, window, metric)
             deep[one] = table.block_with_total(one.category, values[column])
-    places = {
-        one: ranked_table(one.head, window, metric).place(block) for one, block in deep.items()
-    }
-    data = await fetch_blocks(redis, places.values())
-    blocks = {place: decode_block(data[place]) for place in data}
-    for one, number in deep.items():
-        table = ranked_table(one.head, window, metric)
-        first, base = rank_before(table, one.category, number)
-        end = table.rows_of(one.category)[1]
-        begin = number * BLOCK_ROWS
-        rows = blocks[places[one]].columns[column][first - begin : end - begin]
-        ranks[one] = _rank_among(rows, totals[one][column], base)
+    return ranks, deep
+
+
+def _deep_ranks(
+    deep: Mapping[_Sought, int],
+    places: Mapping[_Sought, Place],
+    data: Mapping[Place, bytes],
+    totals: Mapping[_Sought, tuple[int, int]],
+    window: RankingWindow,
+    metric: RankingMetric,
+) -> dict[_Sought, int]:
+    ranks: dict[_Sought, int] = {}
+    column = TOTAL_COLUMN[metric]
+    for place, among in groupby(sorted(deep, key=places.__getitem__), key=places.__getitem__):
+        block = decode_block(data[place])
+        for one in among:
+            table, number = ranked_table(one.head, window, metric), deep[one]
+            first, base = rank_before(table, one.category, number)
+            end = table.rows_of(one.category)[1]
+            begin = number * BLOCK_ROWS
+            rows = block.columns[column][first - begin : end - begin]
+            ranks[one] = _rank_among(rows, totals[one][column], base)
     return ranks
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from projections.blocks import IntArray
 from projections.fold import Tables
 from projections.ranking_lists import (
     FIRST_POSITIONS,
@@ -17,7 +18,7 @@ from projections.ranking_lists import (
     list_offset,
 )
 
-TOTAL_COLUMN: Final = {RankingMetric.UNITS: "units", RankingMetric.REVENUE: "amount_minor"}
+_RANKED_TOTAL: Final = {RankingMetric.UNITS: "units", RankingMetric.REVENUE: "amount_minor"}
 """The column whose positive totals a metric ranks."""
 
 FIRST_ROWS_SCHEMA: Final[dict[str, pl.DataType]] = {
@@ -30,8 +31,6 @@ FIRST_ROWS_SCHEMA: Final[dict[str, pl.DataType]] = {
 }
 """The first 100 rows of lists, in order; `list` is category x 10 + the list's offset in it."""
 
-IntArray = npt.NDArray[np.int64]
-
 
 class RankedOrder:
     """A table's rows with a positive total, best first within each category.
@@ -41,7 +40,7 @@ class RankedOrder:
     """
 
     def __init__(self, table: pl.DataFrame, metric: RankingMetric) -> None:
-        totals = table.get_column(TOTAL_COLUMN[metric]).to_numpy()
+        totals = table.get_column(_RANKED_TOTAL[metric]).to_numpy()
         categories = table.get_column("category").to_numpy()
         positive = np.flatnonzero(totals > 0)
         order = np.lexsort((-totals[positive], categories[positive]))

@@ -22,7 +22,10 @@ from projections.ranking_lists import (
 
 
 class RankingsView(Protocol):
-    """The rankings as they stand at one moment. Raises `ReadModelUnavailable` where it can't say.
+    """The rankings as they stand at one moment.
+
+    Each method raises `ReadModelUnavailable` where a partition that it needs can't be read: those
+    of one list need that list's, those without a category all.
 
     Nothing here is cached by a clock; a view may be kept for as long as a request runs.
     """
@@ -67,8 +70,9 @@ class RankingsView(Protocol):
     ) -> list[ProductRanks]:
         """Return the exact ranks of products, one answer for each id, in the order of the ids.
 
-        One round trip for where they are ranked, one for their totals and one for their ranks,
-        however many they are. `category_ids` narrows the categories.
+        One round trip for where they are ranked; for each slice of some hundred blocks one for
+        totals and one for ranks. `category_ids` narrows the categories, and with them the
+        partitions that have to be there.
         """
 
     def categories(self, after: str | None, limit: int) -> list[RankedCategory]:
@@ -100,13 +104,14 @@ class LiveRankings(Protocol):
     """The heads of all partitions, kept fresh by notifications and a sweep every few seconds."""
 
     def view(self) -> RankingsView:
-        """Return a view of now; raises `ReadModelUnavailable` while Redis is away."""
+        """Return a view of now; raises `ReadModelUnavailable` while no partition can be read."""
 
     def head_version(self, partition: int) -> ListVersion | None:
         """Return what a partition shows now, null before its first version.
 
         The answer cache compares this: an answer is exact while it is what the answer was made of.
-        Raises `ReadModelUnavailable` while Redis is away, so that nothing stale is served then.
+        Raises `ReadModelUnavailable` while the partition can't be read, so that nothing stale is
+        served then.
         """
 
     async def status(self) -> RankingStatus:

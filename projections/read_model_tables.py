@@ -8,7 +8,14 @@ import polars as pl
 
 from projections.blocks import BLOCK_ROWS, decode_rows
 from projections.errors import BlockCorrupted, BlockMissing, ReadModelUnavailable
-from projections.head import Head, Segment, StoredTable, decode_head, head_key
+from projections.head import (
+    Head,
+    Segment,
+    StoredTable,
+    decode_head,
+    decode_segments,
+    head_key,
+)
 from projections.redis_connection import REDIS_FAILURES, RedisClient
 
 TOTALS_COLUMNS: Final = ("units", "amount_minor")
@@ -22,6 +29,32 @@ class LiveHead(NamedTuple):
     """What a flip has to name; empty where there is no head."""
     head: Head | None
     """Null where there is none, or none that can be decoded."""
+    damaged: tuple[Segment, ...] = ()
+    """What a head named that can't be decoded."""
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """All that is live, whether the head can be decoded or not."""
+        return self.damaged if self.head is None else tuple(self.head.segments())
+
+
+def read_identities(redis: RedisClient, partitions: Iterable[int]) -> dict[int, str]:
+    """Return the identities of what partitions show; empty where there is no head.
+
+    Raises `ReadModelUnavailable`.
+    """
+    wanted = list(partitions)
+    try:
+        pipeline = redis.pipeline(transaction=False)
+        for partition in wanted:
+            pipeline.hget(head_key(partition), "identity")
+        answers = pipeline.execute()
+    except REDIS_FAILURES as error:
+        raise ReadModelUnavailable(f"the heads can't be read: {error}") from error
+    return {
+        partition: (identity or b"").decode()
+        for partition, identity in zip(wanted, answers, strict=True)
+    }
 
 
 def read_live_heads(redis: RedisClient, partitions: Iterable[int]) -> dict[int, LiveHead]:
@@ -34,10 +67,33 @@ def read_live_heads(redis: RedisClient, partitions: Iterable[int]) -> dict[int, 
         answers = pipeline.execute()
     except REDIS_FAILURES as error:
         raise ReadModelUnavailable(f"the heads can't be read: {error}") from error
-    return {
+    live = {
         partition: LiveHead((identity or b"").decode(), _decoded(data))
         for partition, (identity, data) in zip(wanted, answers, strict=True)
     }
+    damaged = [p for p, one in live.items() if one.identity and one.head is None]
+    return live | _read_damaged(redis, damaged) if damaged else live
+
+
+def _read_damaged(redis: RedisClient, partitions: Sequence[int]) -> dict[int, LiveHead]:
+    try:
+        pipeline = redis.pipeline(transaction=False)
+        for partition in partitions:
+            pipeline.hmget(head_key(partition), "identity", "segments")
+        answers = pipeline.execute()
+    except REDIS_FAILURES as error:
+        raise ReadModelUnavailable(f"the heads can't be read: {error}") from error
+    return {
+        partition: LiveHead((identity or b"").decode(), None, _segments(data))
+        for partition, (identity, data) in zip(partitions, answers, strict=True)
+    }
+
+
+def _segments(data: bytes | None) -> tuple[Segment, ...]:
+    try:
+        return () if data is None else decode_segments(data)
+    except BlockCorrupted:
+        return ()
 
 
 def _decoded(data: bytes | None) -> Head | None:

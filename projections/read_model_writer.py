@@ -1,14 +1,13 @@
-"""Writes builds of the read model, and flips them live.
+"""Writes builds of the read model.
 
 A build lies under keys of its own, with a time to live, until a flip makes it the version that
 readers see; so nothing is ever overwritten, and what a dead worker left goes by itself.
 """
 
-import time
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
 import numpy as np
@@ -19,17 +18,12 @@ from projections.blocks import BLOCK_ROWS, BlockWriter, new_compressor
 from projections.errors import ReadModelUnavailable
 from projections.fold import Tables
 from projections.head import (
-    FLIPS_CHANNEL,
     SEGMENT_BLOCKS,
     Head,
     Segment,
     StoredTable,
     StoredWindow,
     TableOrder,
-    encode_head,
-    head_key,
-    retired_head_key,
-    retired_key,
     segment_key,
 )
 from projections.list_blocks import ListBlockWriter
@@ -38,47 +32,8 @@ from projections.ranking_lists import LISTS_PER_CATEGORY, WINDOWS, RankingMetric
 from projections.redis_connection import REDIS_FAILURES, RedisClient
 
 BUILD_SECONDS: Final = 3600
-"""How long a build's keys live unless it is flipped live."""
-RETIRED_SECONDS: Final = 660
-"""How long a replaced version can be read: cursors promise 10 minutes."""
+"""How long a build's keys live unless it is flipped live, or renewed."""
 _BYTES_AT_ONCE: Final = 8 << 20
-
-_FLIP: Final = """
-local current = redis.call('HGET', KEYS[1], 'identity') or ''
-if current == ARGV[2] then return 'flipped' end
-if current ~= ARGV[1] then return 'moved' end
-local fresh = tonumber(ARGV[4])
-for i = 1, fresh do
-  if redis.call('HLEN', KEYS[3 + i]) ~= tonumber(ARGV[9 + i]) then return 'missing' end
-end
-for i = 1, fresh do redis.call('PERSIST', KEYS[3 + i]) end
-if current ~= '' then
-  redis.call('RENAME', KEYS[1], KEYS[2])
-  redis.call('EXPIRE', KEYS[2], ARGV[5])
-  redis.call('ZADD', KEYS[3], ARGV[8], current .. '=' .. ARGV[9])
-  redis.call('EXPIRE', KEYS[3], ARGV[5])
-end
-redis.call('HSET', KEYS[1], 'identity', ARGV[2], 'head', ARGV[3])
-for i = 4 + fresh, #KEYS do redis.call('EXPIRE', KEYS[i], ARGV[5]) end
-redis.call('PUBLISH', ARGV[6], ARGV[7])
-return 'flipped'
-"""
-"""KEYS: head, retired head, what is retired, fresh segments, retired segments. ARGV: the identity
-folded from, the new one, the new head, number of fresh segments, seconds that retired keys live,
-channel, partition, when what is retired now goes, its bytes, the blocks in each fresh segment.
-A client sends it again where the answer was lost, so a head that is already the new one is fine."""
-
-IntArray = npt.NDArray[np.int64]
-
-
-class Flip(Enum):
-    """What became of a flip."""
-
-    FLIPPED = "flipped"
-    MOVED = "moved"
-    """Another worker was first: fold again, from what it made."""
-    MISSING = "missing"
-    """The build is not whole any more: it took too long, or the server lost it."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +59,24 @@ def write_build(
 
     `heads` say all but where blocks lie, one for each partition of the build; `reusable` names
     the stored windows whose rows did not change. Blocks are encoded by `threads`. Raises
-    `ReadModelUnavailable`.
+    `ReadModelUnavailable`; what was written is then removed, where Redis can be reached.
     """
+    sink = _Sink(redis, threads)
+    try:
+        return _write(sink, build, heads, reusable)
+    except Exception:
+        sink.remove()
+        raise
+
+
+def _write(
+    sink: "_Sink",
+    build: Build,
+    heads: Sequence[Head],
+    reusable: Mapping[tuple[int, RankingWindow], StoredWindow],
+) -> list[Head]:
     categories = build.tables.categories
     windows: dict[int, dict[str, StoredWindow]] = {head.partition: {} for head in heads}
-    sink = _Sink(redis, threads)
     for window in WINDOWS:
         layouts = _layouts(build, window)
         for head in heads:
@@ -146,63 +114,6 @@ def write_build(
     return complete
 
 
-def flip(redis: RedisClient, head: Head, expected: str, replaced: Head | None) -> Flip:
-    """Make a written head the live one, if the live one still is `expected` (empty: none).
-
-    `replaced` is the head of that identity, where it could be read: its blocks that the new one
-    does not name get their time to live. Raises `ReadModelUnavailable`.
-    """
-    old_keys = {segment.key: segment.size for segment in replaced.segments()} if replaced else {}
-    new = {segment.key: segment.blocks for segment in head.segments()}
-    fresh = [key for key in new if key not in old_keys]
-    retired = sorted(old_keys.keys() - new.keys())
-    generation, version = (
-        (replaced.generation, replaced.version) if replaced else (expected or "none", -1)
-    )
-    keys = [
-        head_key(head.partition),
-        retired_head_key(head.partition, generation, version),
-        retired_key(head.partition),
-        *fresh,
-        *retired,
-    ]
-    arguments: list[bytes | str | int] = [
-        expected,
-        head.identity,
-        encode_head(head),
-        len(fresh),
-        RETIRED_SECONDS,
-        FLIPS_CHANNEL,
-        head.partition,
-        int(time.time()) + RETIRED_SECONDS,
-        sum(old_keys[key] for key in retired),
-        *(new[key] for key in fresh),
-    ]
-    try:
-        answer = redis.eval(_FLIP, len(keys), *keys, *arguments)
-    except REDIS_FAILURES as error:
-        raise ReadModelUnavailable(f"a version can't be made live: {error}") from error
-    return Flip(answer.decode())
-
-
-def retired_bytes(redis: RedisClient, partitions: Sequence[int]) -> dict[int, int]:
-    """Return the bytes of replaced blocks that partitions still keep, about.
-
-    Raises `ReadModelUnavailable`.
-    """
-    try:
-        pipeline = redis.pipeline(transaction=False)
-        for partition in partitions:
-            pipeline.zrangebyscore(retired_key(partition), time.time(), "+inf")
-        answers = pipeline.execute()
-    except REDIS_FAILURES as error:
-        raise ReadModelUnavailable(f"what is retired can't be read: {error}") from error
-    return {
-        partition: sum(int(member.rpartition(b"=")[2]) for member in members)
-        for partition, members in zip(partitions, answers, strict=True)
-    }
-
-
 class _Sink:
     """Encodes blocks in threads, and sends segments to Redis some megabytes at a time."""
 
@@ -211,6 +122,7 @@ class _Sink:
         self._threads = threads
         self._waiting: list[tuple[str, list[str | bytes]]] = []
         self._bytes = 0
+        self._written: list[str] = []
 
     def encode(self, writer: BlockWriter, spans: list[tuple[int, int]]) -> list[bytes]:
         """Return the blocks of rows; in threads where there are many."""
@@ -235,6 +147,7 @@ class _Sink:
         if not self._waiting:
             return
         pipeline = self._redis.pipeline(transaction=False)
+        self._written += [key for key, _ in self._waiting]
         for key, items in self._waiting:
             pipeline.hset(key, items=items)
             pipeline.expire(key, BUILD_SECONDS)
@@ -243,6 +156,14 @@ class _Sink:
         except REDIS_FAILURES as error:
             raise ReadModelUnavailable(f"blocks can't be written: {error}") from error
         self._waiting, self._bytes = [], 0
+
+    def remove(self) -> None:
+        """Remove all that was written; what can't be reached goes by its time to live."""
+        with contextlib.suppress(*REDIS_FAILURES):
+            pipeline = self._redis.pipeline(transaction=False)
+            for key in self._written:
+                pipeline.unlink(key)
+            pipeline.execute()
 
 
 @dataclass(frozen=True)

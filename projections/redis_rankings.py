@@ -1,8 +1,10 @@
 """`LiveRankings` and `RankingsView` over the read model in Redis and the history in the store."""
 
+import logging
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Final, Self, TypeVar
 
@@ -15,7 +17,7 @@ from projections.errors import (
 )
 from projections.head import Head, decode_head, retired_head_key
 from projections.list_pages import category_place, read_page
-from projections.live_heads import LiveHeads, version_of
+from projections.live_heads import LiveHeads
 from projections.product_lookup import find_categories, read_product_ranks
 from projections.published_rankings import PublishedRankings
 from projections.ranking_lists import (
@@ -30,12 +32,17 @@ from projections.ranking_lists import (
     RankPoint,
 )
 from projections.redis_connection import REDIS_FAILURES, AsyncRedisClient
+from projections.shown_heads import ShownHeads, categories_of, version_of
 from write_side.event_store import NO_STREAM, EventStore
 from write_side.events import REPORTS_STREAM
 from write_side.partitioning import PARTITIONS, partition_of
 
-RETIRED_HEADS: Final = 256
-"""Replaced heads that a process remembers for cursors."""
+RETIRED_HEAD_BYTES: Final = 32 * 1024 * 1024
+"""Replaced heads that a process remembers for cursors, as they are stored."""
+READS: Final = 4
+"""How often a view tries an answer whose blocks go while it is read."""
+
+_log = logging.getLogger(__name__)
 
 _Answer = TypeVar("_Answer")
 
@@ -48,7 +55,11 @@ class RedisRankings:
             redis_url, store_id, lambda: store.last_version(REPORTS_STREAM) != NO_STREAM
         )
         self.published = PublishedRankings(store)
-        self._retired: OrderedDict[tuple[int, ListVersion], Head] = OrderedDict()
+        self.decoding = ThreadPoolExecutor(1, "decoding")
+        """Decodes what would hold up the event loop: one thread, so that it gets little of it."""
+        self._retired: OrderedDict[tuple[int, ListVersion], tuple[Head, int]] = OrderedDict()
+        self._retired_bytes = 0
+        self._told: dict[int, str] = {}
 
     async def __aenter__(self) -> Self:
         await self.heads.__aenter__()
@@ -56,9 +67,11 @@ class RedisRankings:
 
     async def __aexit__(self, *_: object) -> None:
         await self.heads.__aexit__()
+        self.published.close()
+        self.decoding.shutdown(cancel_futures=True)
 
     def view(self) -> "RedisRankingsView":
-        """Return a view of now; raises `ReadModelUnavailable` while Redis is away."""
+        """Return a view of now; raises `ReadModelUnavailable` while no partition can be read."""
         return RedisRankingsView(self)
 
     def head_version(self, partition: int) -> ListVersion | None:
@@ -87,7 +100,7 @@ class RedisRankings:
         known = self._retired.get((partition, at))
         if known is not None:
             self._retired.move_to_end((partition, at))
-            return known
+            return known[0]
         key = retired_head_key(partition, at.generation, at.version)
         try:
             data = await self.heads.redis.hget(key, "head")
@@ -97,7 +110,7 @@ class RedisRankings:
         if not isinstance(data, bytes):
             # Another process may have made the cursor from a flip that this one has yet to see.
             await self.heads.refresh([partition])
-            head = self.heads.heads.get(partition)
+            head = self.heads.shown.head(partition)
             if head is not None and version_of(head) == at:
                 return head
             raise VersionGone(
@@ -105,10 +118,24 @@ class RedisRankings:
                 "a cursor"
             )
         head = decode_head(data)
-        self._retired[partition, at] = head
-        if len(self._retired) > RETIRED_HEADS:
-            self._retired.popitem(last=False)
+        if (partition, at) not in self._retired:
+            self._retired[partition, at] = (head, len(data))
+            self._retired_bytes += len(data)
+        while self._retired_bytes > RETIRED_HEAD_BYTES:
+            self._retired_bytes -= self._retired.popitem(last=False)[1][1]
         return head
+
+    def tell_lost(self, error: Exception, heads: Iterable[Head]) -> None:
+        """Log that blocks of live versions are lost or damaged, once for each version."""
+        told = False
+        for head in heads:
+            told = told or self._told.get(head.partition) != head.identity
+            self._told[head.partition] = head.identity
+        if told:
+            _log.error(
+                "the read model lost blocks: %s. A projection worker makes the partition anew",
+                error,
+            )
 
 
 class RedisRankingsView:
@@ -116,7 +143,7 @@ class RedisRankingsView:
 
     def __init__(self, rankings: RedisRankings) -> None:
         self._rankings = rankings
-        self._heads: Mapping[int, Head] = rankings.heads.heads
+        self._shown: ShownHeads = rankings.heads.shown
         self._touched: set[int] = set()
         self._answered: set[int] = set()
 
@@ -172,26 +199,28 @@ class RedisRankingsView:
         category_ids: Sequence[str] | None = None,
     ) -> list[ProductRanks]:
         """Return the exact ranks of products, one answer for each id, in the order of the ids."""
-        everything = range(PARTITIONS)
-        self._touched.update(everything)
         wanted = None if category_ids is None else set(category_ids)
+        partitions = range(PARTITIONS) if wanted is None else sorted(set(map(partition_of, wanted)))
+        self._touched.update(partitions)
 
         async def read() -> list[ProductRanks]:
-            redis, heads = self._redis, self._heads
+            redis, heads = self._redis, self._shown.of(partitions)
             categories = await find_categories(redis, heads, product_ids)
             if wanted is not None:
                 categories = {
                     product: [category for category in found if category in wanted]
                     for product, found in categories.items()
                 }
-            return await read_product_ranks(redis, heads, categories, product_ids, window, metric)
+            return await read_product_ranks(
+                redis, heads, categories, product_ids, window, metric, self._rankings.decoding
+            )
 
-        return await self._steadily(everything, read)
+        return await self._steadily(partitions, read)
 
     def categories(self, after: str | None, limit: int) -> list[RankedCategory]:
         """Return up to `limit` known categories whose ids follow `after`, in byte order."""
         self._answers_from(range(PARTITIONS))
-        known = self._rankings.heads.categories_of(self._heads)
+        known = categories_of(self._shown)
         start = 0
         if after is not None:
             start = bisect_right(
@@ -202,25 +231,27 @@ class RedisRankingsView:
     def category_count(self) -> int:
         """Return how many categories are known."""
         self._answers_from(range(PARTITIONS))
-        return sum(len(head.categories) for head in self._heads.values())
+        heads = self._shown.of(range(PARTITIONS))
+        return sum(len(head.categories) for head in heads.values())
 
     def as_of_hour(self) -> int | None:
         """Return the newest `as_of` hour that all partitions show; null before the first."""
         if self.version() < 0:
             return None
-        return min(head.as_of_hour for head in self._heads.values())
+        return min(head.as_of_hour for head in self._shown.heads.values())
 
     def version(self) -> int:
         """Return the version that all partitions have reached, -1 before the first."""
-        if len(self._heads) < PARTITIONS:
+        heads = self._shown.of(range(PARTITIONS))
+        if len(heads) < PARTITIONS:
             return -1
-        return min(head.version for head in self._heads.values())
+        return min(head.version for head in heads.values())
 
     def list_version(self, category_id: str) -> ListVersion | None:
         """Return the version that a category's lists have now; null for an unknown category."""
         partition = partition_of(category_id)
         self._answers_from([partition])
-        head = self._heads.get(partition)
+        head = self._shown.head(partition)
         if head is None or category_id not in head.category_index:
             return None
         return version_of(head)
@@ -228,7 +259,8 @@ class RedisRankingsView:
     def fingerprint(self) -> bytes:
         """Return bytes that change when any partition does."""
         self._answers_from(range(PARTITIONS))
-        return "\n".join(self._heads[p].identity for p in sorted(self._heads)).encode()
+        heads = self._shown.of(range(PARTITIONS))
+        return "\n".join(heads[p].identity for p in sorted(heads)).encode()
 
     def touched(self) -> Mapping[int, ListVersion | None]:
         """Return the partitions that this view's answers so far depend on, and their versions."""
@@ -248,17 +280,17 @@ class RedisRankingsView:
         self._answered |= partitions
 
     def _version_of(self, partition: int) -> ListVersion | None:
-        head = self._heads.get(partition)
+        head = self._shown.heads.get(partition)
         return None if head is None else version_of(head)
 
     def _head(self, category_id: str) -> Head:
-        head = self._heads.get(partition_of(category_id))
+        head = self._shown.head(partition_of(category_id))
         if head is None:
             raise CategoryUnknown(f"no sale was ever recorded in category {category_id!r}")
         return head
 
     def _known(self, category_id: str) -> Head:
-        self._touched.add(partition_of(category_id))
+        self._answers_from([partition_of(category_id)])
         head = self._head(category_id)
         category_place(head, category_id)
         return head
@@ -266,23 +298,44 @@ class RedisRankingsView:
     async def _steadily(
         self, partitions: Sequence[int], read: Callable[[], Awaitable[_Answer]]
     ) -> _Answer:
-        """Read, and once more with new heads where blocks are gone.
+        """Read, and again with new heads where blocks are gone.
 
         Never where this view already answered from one of the heads: one response is of one
-        version of a partition.
+        version of a partition. So an answer that was read while another question moved the view
+        is read again.
         """
-        try:
-            answer = await read()
-        except (BlockMissing, BlockCorrupted):
-            await self._rankings.heads.refresh(partitions)
-            fresh = self._rankings.heads.heads
-            moved = {p for p in partitions if fresh.get(p) is not self._heads.get(p)}
-            if not moved or moved & self._answered:
+        for _ in range(READS):
+            used = self._shown
+            try:
+                answer = await read()
+            except (BlockMissing, BlockCorrupted) as error:
+                if not self._has_moved(used, partitions):
+                    await self._move(partitions, error)
+            except ReadModelUnavailable:
+                self._rankings.heads.suspect()
                 raise
-            self._heads = {**self._heads, **{p: fresh[p] for p in moved if p in fresh}}
-            answer = await read()
-        except ReadModelUnavailable:
-            self._rankings.heads.suspect()
-            raise
-        self._answered.update(partitions)
-        return answer
+            else:
+                if not self._has_moved(used, partitions):
+                    self._answered.update(partitions)
+                    return answer
+        raise ReadModelUnavailable("the rankings changed at each of several tries to read them")
+
+    def _has_moved(self, used: ShownHeads, partitions: Sequence[int]) -> bool:
+        now = self._shown
+        return now is not used and any(
+            now.heads.get(p) is not used.heads.get(p) for p in partitions
+        )
+
+    async def _move(self, partitions: Sequence[int], error: ReadModelUnavailable) -> None:
+        """Move the view to what partitions show now; raises `error` where it can't."""
+        used = self._shown
+        await self._rankings.heads.refresh(partitions)
+        if self._has_moved(used, partitions):
+            return  # another question of this view did it meanwhile
+        fresh = self._rankings.heads.shown
+        moved = {p for p in partitions if fresh.heads.get(p) is not used.heads.get(p)}
+        if not moved:
+            self._rankings.tell_lost(error, used.of(partitions).values())
+        if not moved or moved & self._answered:
+            raise error
+        self._shown = self._shown.moved(fresh, moved)

@@ -1,14 +1,19 @@
-"""Redis servers for all tests: started once in each test process, empty for each test."""
+"""What tests of all folders share: Redis servers, each started once in a test process and empty
+for each test, and a browser."""
 
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import redis_servers
+from tests import browser_tool, redis_servers
 from tests.redis_servers import RedisServer
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
@@ -82,3 +87,28 @@ def redis62_url(redis62_server: RedisServer) -> str:
 def anyio_backend() -> str:
     """The event loop of tests marked `pytest.mark.anyio`."""
     return "asyncio"
+
+
+# For each module, not for the session: while Playwright runs, its thread has a running event loop,
+# in which no other test could call asyncio.run.
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """An installed Chromium; without one the board is not tested, so that fails."""
+    # Imported here, because most test processes never need it.
+    from playwright.sync_api import sync_playwright
+
+    chromium = browser_tool.find_browser()
+    if chromium is None:
+        pytest.fail(browser_tool.MISSING, pytrace=False)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=browser_tool.FLAGS)
+        yield browser
+        browser.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say once more, where it is read, why all tests of the board failed."""
+    errors = terminalreporter.getreports("error")
+    if any(browser_tool.MISSING in report.longreprtext for report in errors):
+        terminalreporter.section("a tool is missing", red=True)
+        terminalreporter.write_line(browser_tool.MISSING)

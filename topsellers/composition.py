@@ -69,6 +69,18 @@ def redis_address(settings: Settings) -> Iterator[str]:
         yield url
 
 
+def check_parts(settings: Settings) -> None:
+    """Open, once, all that the roles need, so that what is wrong is told once, before they start.
+
+    Raises what `opened_store`, `redis_address`, `open_feed` and `make_ingestion` do.
+    """
+    with opened_store(settings) as opened:
+        make_ingestion(settings, opened.store)
+    open_feed(settings).list()
+    if settings.redis_url != EMBEDDED_REDIS:
+        _check(settings.redis_url)
+
+
 @contextmanager
 def opened_read_model(opened: OpenStore, redis_url: str) -> Iterator[ReadModel]:
     """Open the read model for those who write or check it."""

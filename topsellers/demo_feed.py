@@ -49,17 +49,19 @@ class DemoFeed:
             self._write()
         self._due = time.monotonic() + HOUR_SECONDS
 
-    def look(self) -> None:
-        """Write the next hour if it is due. To be called every second or so."""
-        if time.monotonic() >= self._due:
-            self._write()
-            self._due = time.monotonic() + HOUR_SECONDS
+    def look(self) -> Path | None:
+        """Write the next hour if it is due, and return it. To be called every second or so."""
+        if time.monotonic() < self._due:
+            return None
+        self._due = time.monotonic() + HOUR_SECONDS
+        return self._write()
 
-    def _write(self) -> None:
+    def _write(self) -> Path | None:
         if self._hour >= hour_of(self._now()):
-            return
+            return None
         report = generate_report(self._hour, ROWS, PRODUCTS, CATEGORIES, SEED)
         self._files.append(write_report(self._folder, self._hour, report))
         self._hour += 1
         if len(self._files) > KEPT_FILES:
             self._files.popleft().unlink(missing_ok=True)
+        return self._files[-1]

@@ -29,6 +29,16 @@ _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _Value = TypeVar("_Value")
 
 
+WAITING: Final = (
+    "JWT_SECRET",
+    "JWKS_URL",
+    "TRUSTED_PROXIES",
+    "RATE_LIMIT",
+    "TRUSTED_DOCUMENTS",
+)
+"""Settings that protect a gateway, and come to life with identity: nobody may rely on them yet."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """How this program runs. `read_settings` makes it."""
 
@@ -73,6 +83,11 @@ def read_settings(environment: Mapping[str, str], *, on_terminal: bool = False) 
         log_format=read.checked("LOG_FORMAT", "console" if on_terminal else "json", _log_format),
         introspection=read.checked("INTROSPECTION", "true", _boolean),
     )
+
+
+def settings_without_effect(environment: Mapping[str, str]) -> list[str]:
+    """Return the variables that are set and that this release does not heed yet."""
+    return [PREFIX + name for name in WAITING if environment.get(PREFIX + name, "").strip()]
 
 
 def prepare_home(home: Path) -> None:

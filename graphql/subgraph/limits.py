@@ -25,7 +25,7 @@ from graphql import (
     VariableNode,
 )
 from subgraph.arguments import LARGEST_PAGE, MOST_IDS
-from subgraph.errors import TOO_COMPLEX
+from subgraph.errors import BAD_USER_INPUT, TOO_COMPLEX
 
 
 class OperationLimits(msgspec.Struct, frozen=True):
@@ -39,6 +39,8 @@ class OperationLimits(msgspec.Struct, frozen=True):
     """Fields under another name: each asks the same field again."""
     objects: int = 100_000
     """Objects that the answer could hold, as estimated from the sizes of its lists."""
+    ranked_products: int = 5_000
+    """Products whose ranks are asked, in all fields together: each reads a block a category."""
 
 
 class OperationSize(msgspec.Struct, frozen=True):
@@ -47,9 +49,10 @@ class OperationSize(msgspec.Struct, frozen=True):
     depth: int = 0
     aliases: int = 0
     objects: int = 0
+    ranked_products: int = 0
 
 
-_LIST_SIZES: Final = {"topProducts": 10, "rankedCategories": 50, "rankHistory": 100}
+_LIST_SIZES: Final = {"topProducts": 10, "rankedCategories": 50, "rankHistory": 720}
 """Objects under a list field where its arguments don't say."""
 _CATEGORIES_OF_A_PRODUCT: Final = 5
 """A product's categories, on average: an estimate for the ranks of a product."""
@@ -93,7 +96,7 @@ class _Measure:
         self._measured: dict[str, OperationSize] = {}
 
     def of(self, selections: SelectionSetNode | None) -> OperationSize:
-        depth = aliases = objects = 0
+        depth = aliases = objects = ranked = 0
         for node in selections.selections if selections else ():
             if isinstance(node, FieldNode):
                 size = self._of_field(node)
@@ -104,15 +107,21 @@ class _Measure:
             depth = max(depth, size.depth)
             aliases += size.aliases
             objects += size.objects
-        return OperationSize(depth, aliases, objects)
+            ranked += size.ranked_products
+        return OperationSize(depth, aliases, objects, ranked)
 
     def _of_field(self, node: FieldNode) -> OperationSize:
         aliased = 1 if node.alias else 0
         if node.selection_set is None:
             return OperationSize(1, aliased, 0)
         inner = self.of(node.selection_set)
-        objects = self._list_size(node) * (1 + inner.objects)
-        return OperationSize(1 + inner.depth, aliased + inner.aliases, objects)
+        size = self._list_size(node)
+        ranked = size * inner.ranked_products
+        if node.name.value == "salesRanks":
+            ranked += size // _CATEGORIES_OF_A_PRODUCT
+        return OperationSize(
+            1 + inner.depth, aliased + inner.aliases, size * (1 + inner.objects), ranked
+        )
 
     def _of_fragment(self, name: str) -> OperationSize:
         if name not in self._measured:
@@ -171,6 +180,13 @@ class LimitOperations(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         """Refuse a valid document that is too large."""
         execution = self.execution_context
+        if self._is_ambiguous():
+            execution.pre_execution_errors = [
+                GraphQLError(
+                    "the document has several operations: name one in `operationName`",
+                    extensions={"code": BAD_USER_INPUT},
+                )
+            ]
         if execution.graphql_document is not None and not execution.pre_execution_errors:
             size = operation_size(
                 execution.graphql_document, execution.operation_name, execution.variables or {}
@@ -185,7 +201,20 @@ class LimitOperations(SchemaExtension):
                     ("levels of fields", size.depth, self._limits.depth),
                     ("aliases", size.aliases, self._limits.aliases),
                     ("objects", size.objects, self._limits.objects),
+                    (
+                        "products to rank",
+                        size.ranked_products,
+                        self._limits.ranked_products,
+                    ),
                 )
                 if wanted > limit
             ]
         yield
+
+    def _is_ambiguous(self) -> bool:
+        execution = self.execution_context
+        # Its public `operation_name` falls back to the first operation, which nobody asked for.
+        if execution.graphql_document is None or execution._provided_operation_name is not None:
+            return False
+        definitions = execution.graphql_document.definitions
+        return sum(isinstance(node, OperationDefinitionNode) for node in definitions) > 1

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from projections.worker import ReadModel, project
-from tests.browser_tool import find_browser
 from tests.oracle.operations import Operation
 from tests.projections.read_models import read_model
 from tests.projections.recorded import FIRST_HOUR, record, report
@@ -29,12 +28,10 @@ def model(tmp_path: Path, redis_url: str) -> Iterator[ReadModel]:
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=find_browser(), args=flags)
-        yield browser.new_page()
-        browser.close()
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page()
+    yield page
+    page.close()
 
 
 def test_a_row_moves_when_an_hour_lands(model: ReadModel, redis_url: str, page: Page) -> None:

@@ -42,7 +42,7 @@ def test_every_answer_equals_the_oracle(tmp_path: Path, redis_url: str) -> None:
             accept(ingestion, operation)
             if version in looks:
                 assert differences(oracle, model, history, url) == []
-        assert differences(oracle, model, history, url, depth=1_000) == []
+        assert differences(oracle, model, history, url, deepest=1_000) == []
         checked = verify(model.store, model.redis, model.store_id)
         assert checked.differences == []
     store.close()
@@ -63,11 +63,11 @@ def accept(ingestion: Ingestion, operation: Operation) -> None:
 
 
 def differences(
-    oracle: Oracle, model: ReadModel, history: ReportHistory, url: str, depth: int = 150
+    oracle: Oracle, model: ReadModel, history: ReportHistory, url: str, deepest: int = 0
 ) -> list[str]:
     project_fully(model, history)
     wait_for(url, history.version)
-    return compare(oracle, history.version, url, depth=depth, products=80)
+    return compare(oracle, history.version, url, depth=150, deepest=deepest, products=80)
 
 
 def wait_for(url: str, version: int) -> None:

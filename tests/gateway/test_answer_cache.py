@@ -60,6 +60,8 @@ async def test_nothing_is_given_while_the_read_model_is_away(rankings: RankingsI
     await cache.answer(KEY, Maker(rankings))
     rankings.away = True
     assert cache.kept(KEY) is None
+    rankings.away = False
+    assert cache.kept(KEY) is not None
 
 
 async def test_what_depends_on_more_is_not_kept(rankings: RankingsInMemory) -> None:

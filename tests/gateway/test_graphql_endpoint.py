@@ -217,3 +217,17 @@ async def test_introspection_can_be_switched_off(rankings: RankingsInMemory) -> 
         assert response.status_code == 400
         misspelt = await post(client, "{ topProduct }")
         assert "topProducts" not in misspelt.text
+
+
+async def test_of_several_operations_one_has_to_be_named(client: httpx.AsyncClient) -> None:
+    two = "query A { rankingStatus { asOf } } query B { rankingStatus { pendingReports } }"
+    response = await post(client, two, GRAPHQL)
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    named = (await post(client, two, operationName="B")).json()
+    assert named["data"]["rankingStatus"].keys() == {"pendingReports"}
+
+
+async def test_a_number_of_many_digits_is_bad_input(client: httpx.AsyncClient) -> None:
+    query = f'{{ topProducts(categoryId: "books", first: {"9" * 5_000}) {{ version }} }}'
+    response = await post(client, query, GRAPHQL)
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")

@@ -6,8 +6,10 @@ import httpx
 import msgspec
 import pytest
 
+from projections.errors import CategoryUnknown
 from tests.gateway.conftest import HOUR, ODD_CATEGORY
 from tests.gateway.rankings_in_memory import RankingsInMemory
+from write_side.errors import WriteSideError
 
 pytestmark = pytest.mark.anyio
 
@@ -239,6 +241,20 @@ async def test_a_fault_of_ours_shows_nothing_internal(
     (record,) = caplog.records
     assert record.exc_info is not None
     assert "secret words" not in record.message
+
+
+async def test_what_a_client_is_told_we_logged_is_logged(
+    client: httpx.AsyncClient, rankings: RankingsInMemory, caplog: pytest.LogCaptureFixture
+) -> None:
+    rankings.failure = WriteSideError("the events are damaged in chunk 7")
+    answer = await client.get("/v1/categories/books/top-products")
+    assert answer.status_code == 500
+    assert "chunk" not in answer.text
+    (logged,) = [record for record in caplog.records if record.name == "topsellers.gateway"]
+    assert "/v1/categories/books/top-products: the events are damaged" in logged.getMessage()
+    rankings.failure = CategoryUnknown("nope")
+    assert (await client.get("/v1/categories/books/top-products")).status_code == 404
+    assert len([r for r in caplog.records if r.name == "topsellers.gateway"]) == 1
 
 
 async def test_an_etag_tells_lists_versions_and_rebuilds_apart(

@@ -1,13 +1,13 @@
 """What a running system answers, compared field by field with the oracle.
 
 Every list of every category through REST and GraphQL, a sample of products at any depth, the
-categories, and some earlier hours through `as_of`. One line for each difference.
+categories, and some earlier hours through `as_of`; of a sample GraphQL's cursors, `asOf`,
+`salesRanks` and `rankHistory` too. One line for each difference.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
 from itertools import product
 from typing import Any
 from urllib.parse import quote
@@ -15,19 +15,26 @@ from urllib.parse import quote
 import httpx
 
 from tests.oracle.answers import Answers, RankedList, RankedRow, ranked_lists
+from tests.oracle.asked_system import (
+    AskedSystem,
+    instant,
+    minor,
+    stamp,
+    unequal,
+    unequal_rows,
+)
+from tests.oracle.graphql_comparison import (
+    SAMPLED_LISTS,
+    Check,
+    check_as_of,
+    check_list,
+    sampled_checks,
+)
 from tests.oracle.operations import hour_end
 from tests.oracle.rankings import METRICS, PUBLISHED, WINDOWS, Oracle
 
-_AT_ONCE = 16
-_TOP_PRODUCTS = """
-query ($category: ID!, $window: RankingWindow!, $metric: RankingMetric!) {
-  topProducts(categoryId: $category, window: $window, metric: $metric, first: 100) {
-    totalCount asOf
-    pageInfo { hasNextPage }
-    nodes { position rank previousRank units revenue { amount } product { id } }
-  }
-}
-"""
+_IN_TURN = 3
+"""A product, or an earlier hour, is asked for one list in so many; the next one for others."""
 
 
 def compare(
@@ -36,49 +43,65 @@ def compare(
     url: str,
     *,
     depth: int = 300,
+    deepest: int = 0,
     products: int = 150,
     history: int = 3,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> list[str]:
     """Return the differences between a system at `url` and the oracle at a version.
 
-    `depth` rows of each list are read; `products` are asked for their ranks; `history` earlier
-    hours are asked for by `as_of`. `transport` answers in place of the network. Raises
-    `httpx.TransportError` where nothing answers.
+    `depth` rows of each list are read, and `deepest` of a sample; `products` are asked for their
+    ranks; `history` earlier hours are asked for by `as_of`. `transport` answers in place of the
+    network. Raises `httpx.TransportError` where nothing answers.
     """
 
     async def differences() -> list[str]:
         async with httpx.AsyncClient(base_url=url, timeout=30, transport=transport) as client:
-            return await _compare(oracle, version, _System(client), depth, products, history)
+            system = AskedSystem(client)
+            depths = (depth, max(depth, deepest))
+            return await _compare(oracle, version, system, depths, products, history)
 
     return asyncio.run(differences())
 
 
 async def _compare(
-    oracle: Oracle, version: int, system: "_System", depth: int, products: int, history: int
+    oracle: Oracle,
+    version: int,
+    system: AskedSystem,
+    depths: tuple[int, int],
+    products: int,
+    history: int,
 ) -> list[str]:
     answers = Answers(oracle, version)
+    sample = _sample(answers, products)
     checks = [_check_categories(system, answers), _check_unknown(system)]
-    for name in product(answers.categories, WINDOWS, METRICS):
-        checks.append(_check_pages(system, answers, name, depth))
-        checks.append(_check_graphql(system, answers, name))
-    checks += [
-        _check_product(system, answers, asked)
-        for asked in product(_sample(answers, products), WINDOWS, METRICS)
-    ]
-    for hour in _earlier_hours(oracle, version, history):
-        instant = hour_end(hour)
-        published = oracle.as_of_version(instant, version)
-        lists = ranked_lists(oracle.as_of_lists(instant, version))
-        checks += [
-            _check_history(system, instant, name, lists.get(name, RankedList()))
-            for name in product(oracle.categories(published or 0), WINDOWS, METRICS)
-        ]
+    for place, name in enumerate(product(answers.categories, WINDOWS, METRICS)):
+        checks.append(_check_pages(system, answers, name, depths[place % SAMPLED_LISTS == 0]))
+        checks.append(check_list(system, answers, name))
+    kinds = list(product(WINDOWS, METRICS))
+    for place, asked in enumerate(sample):
+        for window, metric in kinds[place % _IN_TURN :: _IN_TURN]:
+            checks.append(_check_product(system, answers, (asked, window, metric)))
+    checks += sampled_checks(system, oracle, answers, version, sample)
+    for turn, hour in enumerate(_earlier_hours(oracle, version, history)):
+        checks += _history_checks(system, oracle, version, hour_end(hour), turn)
     found = await asyncio.gather(*map(_told, checks))
     return [difference for differences in found for difference in differences]
 
 
-async def _told(check: Coroutine[Any, Any, list[str]]) -> list[str]:
+def _history_checks(
+    system: AskedSystem, oracle: Oracle, version: int, moment: datetime, turn: int
+) -> Iterator[Check]:
+    published = oracle.as_of_version(moment, version)
+    lists = ranked_lists(oracle.as_of_lists(moment, version))
+    names = list(product(oracle.categories(published or 0), WINDOWS, METRICS))
+    for name in names[turn % _IN_TURN :: _IN_TURN]:
+        yield _check_history(system, moment, name, lists.get(name, RankedList()))
+    for name in names[turn::SAMPLED_LISTS]:
+        yield check_as_of(system, moment, name, lists.get(name, RankedList()))
+
+
+async def _told(check: Check) -> list[str]:
     """Let an answer that lacks what the contract promises be a difference, not the end."""
     try:
         return await check
@@ -86,27 +109,8 @@ async def _told(check: Coroutine[Any, Any, list[str]]) -> list[str]:
         return [f"an answer of another shape: {error!r}"]
 
 
-class _System:
-    """The system's answers as they come, a bounded number of questions at once."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self._client = client
-        self._limit = asyncio.Semaphore(_AT_ONCE)
-
-    async def get(self, path: str, **parameters: str | int) -> tuple[int, Any]:
-        async with self._limit:
-            response = await self._client.get(path, params=parameters)
-        return response.status_code, response.json() if response.content else None
-
-    async def query(self, query: str, variables: dict[str, str]) -> Any:
-        question = {"query": query, "variables": variables}
-        async with self._limit:
-            response = await self._client.post("/graphql", json=question)
-        return response.json()
-
-
 async def _check_pages(
-    system: _System, answers: Answers, name: tuple[str, str, str], depth: int
+    system: AskedSystem, answers: Answers, name: tuple[str, str, str], depth: int
 ) -> list[str]:
     category, window, metric = name
     path = f"/v1/categories/{quote(category, safe='')}/top-products"
@@ -119,14 +123,14 @@ async def _check_pages(
         status, body = await system.get(path, window=window, metric=metric, limit=100, **cursor)
         if status != 200:
             return [*differences, f"{where}: status {status} after {len(rows)} rows: {body}"]
-        differences += _unequal(
+        differences += unequal(
             where,
             {
                 "category_id": (body["category_id"], category),
                 "window": (body["window"], window),
                 "metric": (body["metric"], metric),
                 "total_count": (body["total_count"], expected.total_count),
-                "as_of": (_instant(body["as_of"]), answers.as_of),
+                "as_of": (instant(body["as_of"]), answers.as_of),
             },
         )
         rows += [_rest_row(item) for item in body["items"]]
@@ -139,43 +143,11 @@ async def _check_pages(
                 differences.append(f"{where}: a cursor after {len(rows)} rows, and none follow")
             break
         cursor = {"cursor": body["next_cursor"]}
-    return differences + _unequal_rows(where, rows, wanted)
-
-
-async def _check_graphql(
-    system: _System, answers: Answers, name: tuple[str, str, str]
-) -> list[str]:
-    category, window, metric = name
-    expected = answers.ranked(*name)
-    where = f"GraphQL {category} {window} {metric}"
-    variables = {"category": category, "window": window.upper(), "metric": metric.upper()}
-    body = await system.query(_TOP_PRODUCTS, variables)
-    answer = (body.get("data") or {}).get("topProducts")
-    if answer is None or "errors" in body:
-        return [f"{where}: {body}"]
-    rows = [
-        RankedRow(
-            node["position"],
-            node["rank"],
-            node["previousRank"],
-            node["product"]["id"],
-            node["units"],
-            _minor(node["revenue"]["amount"]),
-        )
-        for node in answer["nodes"]
-    ]
-    return _unequal(
-        where,
-        {
-            "totalCount": (answer["totalCount"], expected.total_count),
-            "asOf": (_instant(answer["asOf"]), answers.as_of),
-            "hasNextPage": (answer["pageInfo"]["hasNextPage"], expected.total_count > 100),
-        },
-    ) + _unequal_rows(where, rows, expected.rows[:100])
+    return differences + unequal_rows(where, rows, wanted)
 
 
 async def _check_product(
-    system: _System, answers: Answers, asked: tuple[str, str, str]
+    system: AskedSystem, answers: Answers, asked: tuple[str, str, str]
 ) -> list[str]:
     product_id, window, metric = asked
     where = f"REST sales-ranks {product_id} {window} {metric}"
@@ -188,9 +160,9 @@ async def _check_product(
             item["rank"],
             item["previous_rank"],
             item["units"],
-            _minor(item["revenue"]["amount"]),
+            minor(item["revenue"]["amount"]),
             item["total_count"],
-            _instant(item["as_of"]),
+            instant(item["as_of"]),
         )
         for item in body["items"]
     }
@@ -212,32 +184,33 @@ async def _check_product(
     }
     compared["product_id"] = (body["product_id"], product_id)
     if found:
-        compared["as_of"] = (_instant(body["as_of"]), answers.as_of)
-    return _unequal(where, compared) + (
+        compared["as_of"] = (instant(body["as_of"]), answers.as_of)
+    return unequal(where, compared) + (
         [f"{where}: a category twice"] if len(found) != len(body["items"]) else []
     )
 
 
 async def _check_history(
-    system: _System, instant: datetime, name: tuple[str, str, str], expected: RankedList
+    system: AskedSystem, moment: datetime, name: tuple[str, str, str], expected: RankedList
 ) -> list[str]:
     category, window, metric = name
-    stamp = instant.strftime("%Y-%m-%dT%H:%M:%SZ")
-    where = f"REST {category} {window} {metric} as of {stamp}"
+    where = f"REST {category} {window} {metric} as of {stamp(moment)}"
     path = f"/v1/categories/{quote(category, safe='')}/top-products"
-    status, body = await system.get(path, window=window, metric=metric, limit=100, as_of=stamp)
+    status, body = await system.get(
+        path, window=window, metric=metric, limit=100, as_of=stamp(moment)
+    )
     if status != 200:
         return [f"{where}: status {status}: {body}"]
-    return _unequal(
+    return unequal(
         where,
         {
             "total_count": (body["total_count"], expected.total_count),
-            "as_of": (_instant(body["as_of"]), instant),
+            "as_of": (instant(body["as_of"]), moment),
         },
-    ) + _unequal_rows(where, [_rest_row(item) for item in body["items"]], expected.rows)
+    ) + unequal_rows(where, [_rest_row(item) for item in body["items"]], expected.rows)
 
 
-async def _check_categories(system: _System, answers: Answers) -> list[str]:
+async def _check_categories(system: AskedSystem, answers: Answers) -> list[str]:
     found: dict[str, int] = {}
     differences: list[str] = []
     cursor: dict[str, str] = {}
@@ -247,11 +220,11 @@ async def _check_categories(system: _System, answers: Answers) -> list[str]:
             return [*differences, f"REST categories: status {status}: {body}"]
         for item in body["items"]:
             found[item["category_id"]] = item["product_count"]
-            differences += _unequal(
+            differences += unequal(
                 f"REST categories {item['category_id']}",
-                {"as_of": (_instant(item["as_of"]), answers.as_of)},
+                {"as_of": (instant(item["as_of"]), answers.as_of)},
             )
-        differences += _unequal(
+        differences += unequal(
             "REST categories", {"total_count": (body["total_count"], len(answers.categories))}
         )
         if body["next_cursor"] is None or not body["items"]:
@@ -261,10 +234,10 @@ async def _check_categories(system: _System, answers: Answers) -> list[str]:
         f"product_count of {category}": (found.get(category), answers.categories.get(category))
         for category in sorted(found.keys() | answers.categories.keys())
     }
-    return differences + _unequal("REST categories", products)
+    return differences + unequal("REST categories", products)
 
 
-async def _check_unknown(system: _System) -> list[str]:
+async def _check_unknown(system: AskedSystem) -> list[str]:
     unknown = quote("no such id", safe="")
     statuses = {
         path: ((await system.get(path))[0], 404)
@@ -273,7 +246,7 @@ async def _check_unknown(system: _System) -> list[str]:
             f"/v1/products/{unknown}/sales-ranks",
         )
     }
-    return _unequal("status", statuses)
+    return unequal("status", statuses)
 
 
 def _sample(answers: Answers, count: int) -> list[str]:
@@ -303,40 +276,5 @@ def _rest_row(item: dict[str, Any]) -> RankedRow:
         item["previous_rank"],
         item["product_id"],
         item["units"],
-        _minor(item["revenue"]["amount"]),
+        minor(item["revenue"]["amount"]),
     )
-
-
-def _unequal_rows(
-    where: str, found: Iterable[RankedRow], expected: Iterable[RankedRow]
-) -> list[str]:
-    there, wanted = list(found), list(expected)
-    differences = [
-        f"{where} position {place}: {one}, expected {other}"
-        for place, (one, other) in enumerate(zip(there, wanted, strict=False), 1)
-        if one != other
-    ]
-    if len(there) != len(wanted):
-        differences.append(f"{where}: {len(there)} rows, expected {len(wanted)}")
-    return differences
-
-
-def _unequal(where: str, values: dict[str, tuple[Any, Any]]) -> list[str]:
-    return [
-        f"{where}: {name} is {found}, expected {expected}"
-        for name, (found, expected) in values.items()
-        if found != expected
-    ]
-
-
-def _minor(amount: object) -> int | str:
-    """Return minor units, or what is no decimal text of at most two places, as it stands."""
-    try:
-        minor = Decimal(amount) * 100 if isinstance(amount, str) else None
-    except InvalidOperation:
-        minor = None
-    return repr(amount) if minor is None or minor != int(minor) else int(minor)
-
-
-def _instant(text: object) -> datetime | None:
-    return datetime.fromisoformat(text) if isinstance(text, str) else None

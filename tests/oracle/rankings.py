@@ -206,7 +206,6 @@ class Oracle:
                     "window": window,
                     "metric": metric,
                 },
-            ).fetchone()
-            if found is not None:
-                points.append((hour_end(hour), *found))
+            ).fetchall()
+            points += [(hour_end(hour), *figures) for figures in found]
         return points

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -83,8 +84,7 @@ class AnsweringSystem:
         as_of = str(self._answers.as_of)
         if "as_of" in asked:
             as_of = asked["as_of"]
-            instant = pl.Series([as_of]).str.to_datetime(time_zone="UTC")[0]
-            published = self._oracle.as_of_lists(instant, self._oracle.last_version)
+            published = self._oracle.as_of_lists(instant_of(as_of), self._oracle.last_version)
             ranked = ranked_lists(published).get(name, RankedList())
         start = int(asked.get("cursor", "0"))
         end = start + int(asked["limit"])
@@ -116,21 +116,71 @@ class AnsweringSystem:
                 items.append(places | _figures(row))
         return {"product_id": product, "as_of": as_of, "items": items}
 
-    def _graphql(self, variables: dict[str, str]) -> Body:
-        name = (variables["category"], variables["window"].lower(), variables["metric"].lower())
+    def _graphql(self, asked: Body) -> Body:
+        window, metric = asked["window"].lower(), asked["metric"].lower()
+        if "products" in asked:
+            return {"data": {"salesRanks": self._ranks_of_products(asked, window, metric)}}
+        if "product" in asked:
+            return {"data": {"rankHistory": self._rank_history(asked, window, metric)}}
+        name = (asked["category"], window, metric)
         ranked = self._answers.ranked(*name)
-        nodes = []
-        for row in ranked.rows[:100]:
-            node = _figures(row) | {"position": row.position, "product": {"id": row.product_id}}
-            node["previousRank"] = node.pop("previous_rank")
-            nodes.append(node)
+        as_of = str(self._answers.as_of)
+        if asked.get("asOf"):
+            as_of = asked["asOf"]
+            published = self._oracle.as_of_lists(instant_of(as_of), self._oracle.last_version)
+            ranked = ranked_lists(published).get(name, RankedList())
+        start = int(asked.get("after") or "0")
+        end = start + int(asked["first"])
+        nodes = [
+            {"position": row.position, "product": {"id": row.product_id}} | _graphql_figures(row)
+            for row in ranked.rows[start:end]
+        ]
         connection = {
             "totalCount": ranked.total_count,
-            "asOf": str(self._answers.as_of),
-            "pageInfo": {"hasNextPage": ranked.total_count > 100},
+            "asOf": as_of,
+            "pageInfo": {"hasNextPage": end < len(ranked.rows), "endCursor": str(end)},
             "nodes": nodes,
         }
         return {"data": {"topProducts": connection}}
+
+    def _ranks_of_products(self, asked: Body, window: str, metric: str) -> list[Body]:
+        ranks = []
+        for product in asked["products"]:
+            for category in self._answers.products.get(product, ()):
+                row = self._answers.place(category, window, metric, product)
+                if row is None or (asked["categories"] and category not in asked["categories"]):
+                    continue
+                count = self._answers.ranked(category, window, metric).total_count
+                ids = {"product": {"id": product}, "category": {"id": category}}
+                place = {"totalCount": count, "asOf": str(self._answers.as_of)}
+                ranks.append(ids | place | _graphql_figures(row))
+        return ranks
+
+    def _rank_history(self, asked: Body, window: str, metric: str) -> list[Body]:
+        begin, end = instant_of(asked["from"]), instant_of(asked["to"])
+        version = self._oracle.last_version
+        points = self._oracle.rank_history(
+            asked["product"], asked["category"], window, metric, begin, end, version
+        )
+        return [
+            {
+                "asOf": as_of.isoformat(),
+                "rank": rank,
+                "units": units,
+                "revenue": {"amount": f"{minor / 100:.2f}"},
+            }
+            for as_of, rank, units, minor in points
+        ]
+
+
+def instant_of(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _graphql_figures(row: RankedRow) -> Body:
+    figures = _figures(row)
+    figures["previousRank"] = figures.pop("previous_rank")
+    return figures
 
 
 def _figures(row: RankedRow) -> Body:
@@ -177,9 +227,42 @@ def _amount(request: httpx.Request, body: Body) -> None:
             item["revenue"]["amount"] = 12.5
 
 
-def _forget(request: httpx.Request, body: Body) -> None:
-    if request.url.path == "/graphql":
-        body["data"]["topProducts"]["nodes"][-1:] = []
+def _forget(_: httpx.Request, body: Body) -> None:
+    for connection in _of_graphql(body, "topProducts"):
+        connection["nodes"][-1:] = []
+
+
+def _of_graphql(body: Body, name: str) -> list[Any]:
+    """Return the answer of a field, alone in a list, where it is one of that field."""
+    return [answer for field, answer in body.get("data", {}).items() if field == name]
+
+
+def _same_page_again(request: httpx.Request, body: Body) -> None:
+    for connection in _of_graphql(body, "topProducts"):
+        if json.loads(request.content)["variables"].get("after") == "37":
+            connection["nodes"][0]["position"] = 1
+
+
+def _published_later(request: httpx.Request, body: Body) -> None:
+    for connection in _of_graphql(body, "topProducts"):
+        if json.loads(request.content)["variables"].get("asOf"):
+            connection["totalCount"] += 1
+
+
+def _every_category(request: httpx.Request, body: Body) -> None:
+    for ranks in _of_graphql(body, "salesRanks"):
+        if json.loads(request.content)["variables"]["categories"]:
+            ranks.append(ranks[0] | {"category": {"id": "toys/all"}})
+
+
+def _unsorted(_: httpx.Request, body: Body) -> None:
+    for ranks in _of_graphql(body, "salesRanks"):
+        ranks.reverse()
+
+
+def _an_hour_less(_: httpx.Request, body: Body) -> None:
+    for points in _of_graphql(body, "rankHistory"):
+        del points[0]
 
 
 def _stale(request: httpx.Request, body: Body) -> None:
@@ -209,6 +292,11 @@ def _shape(request: httpx.Request, body: Body) -> None:
         (_amount, "REST sales-ranks "),
         (_endless, "REST toys/all day units: a cursor after 100 rows, and none follow"),
         (_forget, "GraphQL books day units: 0 rows, expected 1"),
+        (_same_page_again, " by cursor position 1: "),
+        (_published_later, "Z: totalCount is "),
+        (_every_category, " in some categories: "),
+        (_unsorted, ": the order of the products is "),
+        (_an_hour_less, "GraphQL rankHistory of "),
         (_stale, " as of 2025-11-24T18:00:00Z position 1: "),
         (_count, "REST categories: product_count of books is 3, expected 2"),
         (_shape, "an answer of another shape: KeyError('total_count')"),

@@ -174,7 +174,10 @@ def test_a_redis_that_comes_back_empty_is_filled_again(own_shop: Shop, server: R
     own_shop.assert_published_once()
 
 
-@pytest.mark.parametrize("pattern", ["{57}:*", "{57}:head", "{c0?}:*", "{c05}:complete", "*"])
+@pytest.mark.parametrize(
+    "pattern",
+    ["{57}:*", "{57}:head", "{*}:*:day:*", "{*}:*:lists:*", "{c0?}:*", "{c05}:complete", "*"],
+)
 def test_keys_that_are_lost_are_made_again_without_a_new_report(shop: Shop, pattern: str) -> None:
     shop.record(*some_operations(4, seed=9))
     shop.project()
@@ -303,6 +306,14 @@ def reading(shop: Shop, expected: Expected) -> Iterator[Callable[[], Reader]]:
             running.result(20)
 
 
+def wait_for_outage(reader: Reader) -> None:
+    """Wait until the reader finds that Redis is away."""
+    outages, deadline = reader.outages, time.monotonic() + 20
+    while reader.outages == outages:
+        assert time.monotonic() < deadline, "the reader notices nothing"
+        time.sleep(0.01)
+
+
 def test_readers_see_whole_versions_while_many_reports_are_folded(shop: Shop) -> None:
     operations = some_operations(7, seed=15)
     with Oracle(operations) as oracle:
@@ -339,9 +350,9 @@ def test_readers_see_whole_versions_or_an_outage_whatever_redis_does(
         read_more()
         set_back(server, tmp_path / "kept")
         shop.project()
-        read_more()
+        reader = read_more()
         server.restart(keep_data=False)
-        time.sleep(0.5)
+        wait_for_outage(reader)
         shop.record(operations[6])
         shop.project()
         read_more()
@@ -352,7 +363,7 @@ def test_readers_see_whole_versions_or_an_outage_whatever_redis_does(
         shop.project()
         read_more()
         server.pause()
-        time.sleep(0.3)
+        wait_for_outage(reader)
         server.resume()
         shop.record(operations[8])
         shop.project()

@@ -16,7 +16,9 @@ from projections.head import (
     StoredTable,
     StoredWindow,
     decode_head,
+    decode_segments,
     encode_head,
+    encode_segments,
     new_build,
     new_generation,
 )
@@ -141,6 +143,21 @@ def test_a_head_comes_back_from_its_bytes() -> None:
     assert [segment.key for segment in head.segments()] == ["{07}:b:lists:0", "{07}:b:x:0"]
     assert (head.size, head.identity) == (107, "g:3:b")
     assert head.category_index == {"ä": 0, "c1": 1}
+
+
+def test_a_head_of_another_format_is_told() -> None:
+    stored = encode_head(some_head())
+    with pytest.raises(BlockCorrupted, match="not with format"):
+        decode_head(bytes([stored[0] + 1]) + stored[1:])
+    with pytest.raises(BlockCorrupted, match="not with format"):
+        decode_head(stored[1:])
+
+
+def test_what_a_head_names_comes_back_from_its_bytes() -> None:
+    segments = tuple(some_head().segments())
+    assert decode_segments(encode_segments(segments)) == segments
+    with pytest.raises(BlockCorrupted, match="segments"):
+        decode_segments(b"\x01")
 
 
 @fast

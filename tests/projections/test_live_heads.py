@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from redis.crc import key_slot
 
 from projections.errors import ReadModelUnavailable
 from projections.head import FLIPS_CHANNEL, Head, head_key
@@ -15,7 +16,7 @@ from projections.worker import ReadModel, project
 from tests.oracle.operations import Operation
 from tests.projections.read_models import read_model
 from tests.projections.recorded import FIRST_HOUR, record, report
-from tests.redis_servers import RedisServer
+from tests.redis_servers import RedisServer, cluster_url, running_cluster
 from write_side.event_store import NO_STREAM
 from write_side.events import REPORTS_STREAM
 from write_side.memory_event_store import MemoryEventStore
@@ -191,6 +192,65 @@ async def test_a_partition_that_is_not_made_yet_is_not_told_to_be_empty(shop: Sh
     assert shop.shown() == -1
 
 
+async def test_one_lost_partition_takes_no_other_along(shop: Shop) -> None:
+    await shop.fold()
+    await shop.until_shown(0)
+    books = partition_of("books")
+    assert books != TOYS
+    for key in shop.model.redis.scan_iter(f"{{{TOYS:02d}}}:*"):
+        shop.model.redis.delete(key)
+    await shop.heads.refresh(EVERYTHING)
+    assert shop.shown() == -1
+    assert shop.heads.head_version(books) is not None
+    assert len(shop.heads.shown.heads) == PARTITIONS - 1
+    with pytest.raises(ReadModelUnavailable, match="lost or not made yet"):
+        shop.heads.shown.of(EVERYTHING)
+    await asyncio.to_thread(project, shop.model, shop.history)
+    await shop.until_shown(0)
+    assert len(shop.heads.shown.of(EVERYTHING)) == PARTITIONS
+
+
+async def test_a_partition_that_redis_answers_with_an_error_takes_no_other_along(
+    any_redis_url: str,
+) -> None:
+    async with open_shop(any_redis_url) as shop:
+        await shop.fold()
+        await shop.until_shown(0)
+        put_back = set_back(shop, TOYS)
+        shop.model.redis.set(head_key(TOYS), "no hash")
+        with pytest.raises(ReadModelUnavailable, match="WRONGTYPE"):
+            await shop.heads.refresh(EVERYTHING)
+        assert shop.shown() == -1
+        assert len(shop.heads.heads) == PARTITIONS - 1
+        put_back()
+        await shop.heads.refresh(EVERYTHING)
+        assert shop.shown() == 0
+
+
+async def test_a_look_reads_only_heads_that_are_new(redis_url: str) -> None:
+    store = MemoryEventStore()
+    with read_model(store, redis_url) as model:
+        heads = LiveHeads(redis_url, model.store_id, lambda: True)
+        shop = Shop(model, heads, ReportHistory())
+        await shop.fold()
+
+        async def heads_read() -> int:
+            calls = model.redis.info("commandstats")["cmdstat_hget"]["calls"]
+            await heads.refresh(EVERYTHING)
+            after = model.redis.info("commandstats")["cmdstat_hget"]["calls"]
+            return int(after) - int(calls) - PARTITIONS
+
+        assert await heads_read() == PARTITIONS
+        assert await heads_read() == 0
+        put_back = set_back(shop, TOYS)
+        await shop.fold()
+        assert await heads_read() == PARTITIONS
+        put_back()
+        assert await heads_read() == 1
+        assert shop.shown() == 1
+        await heads.redis.aclose()
+
+
 async def test_a_server_that_starts_before_the_read_model_is_made_says_so(redis_url: str) -> None:
     store = MemoryEventStore()
     record(store, Operation("ingest", FIRST_HOUR, report([("toys", "p", 1, 5)])))
@@ -199,7 +259,7 @@ async def test_a_server_that_starts_before_the_read_model_is_made_says_so(redis_
             with pytest.raises(ReadModelUnavailable):
                 _ = heads.heads
             await asyncio.to_thread(project, model, ReportHistory())
-            await until(lambda: heads._available, 2)
+            await until(lambda: not heads._away, 2)
             assert len(heads.heads) == PARTITIONS
 
 
@@ -298,7 +358,34 @@ async def test_a_server_starts_and_ends_while_redis_is_away(server: RedisServer)
         with pytest.raises(ReadModelUnavailable):
             _ = heads.heads
         server.start()
-        await until(lambda: heads._available, 4)
+        await until(lambda: not heads._away, 4)
         server.pause()
     server.resume()
     assert time.monotonic() - began < 9
+
+
+async def test_a_master_that_is_killed_takes_only_its_own_partitions_along(
+    tmp_path_factory: pytest.TempPathFactory, server_folder: Path
+) -> None:
+    folder = server_folder / tmp_path_factory.mktemp("masters").name
+    with running_cluster(folder) as nodes:
+        for node in nodes:
+            with node.client() as client:
+                client.config_set("cluster-require-full-coverage", "no")
+        async with open_shop(cluster_url(nodes), sweep_seconds=0.3) as shop:
+            await shop.fold()
+            await until(lambda: len(shop.heads.heads) == PARTITIONS, 4)
+            nodes[-1].kill()
+            with nodes[0].client() as client:
+                slots = client.execute_command("CLUSTER SLOTS")
+            lost = sum(
+                1
+                for partition in EVERYTHING
+                for first, end, owner, *_ in slots
+                if first <= key_slot(head_key(partition).encode()) <= end
+                and str(owner[1]) in nodes[-1].url
+            )
+            assert 0 < lost < PARTITIONS
+            for _ in range(3):
+                await until(lambda: len(shop.heads.heads) == PARTITIONS - lost, 10)
+                await asyncio.sleep(0.3)

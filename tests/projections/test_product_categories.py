@@ -5,6 +5,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from projections import product_categories
 from projections.errors import ReadModelUnavailable
 from projections.product_categories import (
     SLOTS,
@@ -74,6 +75,45 @@ def test_marks_are_raised_only(redis: RedisClient, writes: list[dict[int, int]])
         for partition, version in complete.items():
             highest[partition] = max(highest[partition], version)
         assert read_marks(redis, "store", range(4)) == highest
+
+
+def test_a_slot_that_was_set_back_raises_no_mark_over_what_it_lost(redis: RedisClient) -> None:
+    everything = dict.fromkeys(range(3), 7)
+    write_pairs(redis, pairs_of([("p1", "c1")]), "store", everything)
+    slot = slot_of(b"p1")
+    redis.delete(bucket_key(b"p1"))
+    redis.hset(marks_key(slot), marks_field("store", 1), "6")
+    newer = dict.fromkeys(range(3), 8)
+    assert not write_pairs(redis, pairs_of([("p2", "c1")]), "store", newer, built_on=7)
+    assert read_marks(redis, "store", range(3))[1] == 6
+    assert redis.hget(marks_key(slot), marks_field("store", 0)) == b"7"
+    assert write_pairs(redis, pairs_of([("p1", "c1"), ("p2", "c1")]), "store", newer)
+    assert read_marks(redis, "store", range(3)) == newer
+    assert categories(redis, "p1") == ["c1"]
+
+
+def test_a_slot_that_forgets_a_part_while_it_is_written_raises_no_mark(
+    redis: RedisClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_categories, "_PAIRS_AT_ONCE", 1)
+    slot = slot_of(b"p1")
+    pairs = pairs_of([("p1", f"c{n}") for n in range(4)])
+    evaluate = redis.eval
+
+    def forgetful(script: str, count: int, *arguments: str | bytes | int) -> object:
+        if arguments[0] == marks_key(slot) and "last" in arguments:
+            for key in redis.scan_iter(f"{{c{slot:02d}}}:*"):
+                redis.delete(key)
+        return evaluate(script, count, *arguments)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(redis, "eval", forgetful)
+        assert not write_pairs(redis, pairs, "store", {0: 1})
+    assert read_marks(redis, "store", [0]) == {0: -1}
+    assert write_pairs(redis, pairs, "store", {0: 1})
+    assert read_marks(redis, "store", [0]) == {0: 1}
+    assert categories(redis, "p1") == [f"c{n}" for n in range(4)]
+    assert not list(redis.scan_iter("*:writing:*"))
 
 
 def test_the_marks_of_another_store_do_not_count(redis: RedisClient) -> None:

@@ -2,18 +2,21 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from projections import rebuild as rebuild_module
 from projections.errors import RebuildFailed
-from projections.head import head_key
+from projections.head import Head, head_key
 from projections.read_model_tables import read_live_heads
 from projections.rebuild import rebuild
+from projections.redis_connection import RedisClient
 from projections.totals import TotalsSource, stored_totals, totals_of_sales
 from projections.verify import verify
-from projections.worker import project
+from projections.worker import ReadModel, project
 from tests.oracle.operations import Operation
 from tests.oracle.rankings import Oracle
 from tests.projections.expected import normal
@@ -129,3 +132,61 @@ def test_a_rebuild_follows_reports_that_come_meanwhile(redis_url: str) -> None:
 def test_there_is_nothing_to_rebuild_before_the_first_report(redis_url: str) -> None:
     with read_model(MemoryEventStore(), redis_url) as model:
         assert rebuild(model, ReportHistory(), ALL, stored_totals).version == -1
+
+
+def test_a_rebuild_waits_until_there_is_room(redis_url: str) -> None:
+    store, history = store_of(FEED), ReportHistory()
+    with read_model(store, redis_url) as opened:
+        model = replace(opened, retired_bytes=0)
+        project(model, history)
+        waited: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            waited.append(seconds)
+            for key in model.redis.scan_iter("*:retired"):
+                model.redis.delete(key)
+
+        for _ in range(3):
+            rebuild(model, history, [partition_of("toys")], stored_totals, sleep=sleep)
+        assert len(waited) == 1
+
+
+def test_a_rebuild_that_fails_leaves_nothing_behind(redis_url: str) -> None:
+    store, history = store_of(FEED), ReportHistory()
+    with read_model(store, redis_url) as model:
+        project(model, history)
+        before = set(model.redis.scan_iter())
+
+        def wrong(store: object, attempt: object, partition: int) -> pl.DataFrame:
+            return total_sales(as_sales(report([("toys", "p1", 1, 1)])))
+
+        with pytest.raises(RebuildFailed):
+            rebuild(model, history, [partition_of("toys")], wrong)
+        assert set(model.redis.scan_iter()) == before
+
+
+def test_a_build_is_kept_while_it_is_verified_and_its_loss_is_told_as_such(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, history = store_of(FEED), ReportHistory()
+    with read_model(store, redis_url) as model:
+        project(model, history)
+        renewed: list[int] = []
+
+        def lost(redis: RedisClient, heads: list[Head]) -> None:
+            renewed.append(len(heads))
+            for head in heads:
+                for segment in head.segments():
+                    redis.expire(segment.key, 1)
+
+        def gone(model: ReadModel, base: object, folded: object, partitions: list[int]) -> None:
+            for key in model.redis.scan_iter(f"{{{partitions[0]:02d}}}:*:lists:*"):
+                if model.redis.ttl(key) > 0:
+                    model.redis.delete(key)
+
+        monkeypatch.setattr(rebuild_module, "RENEW_SECONDS", 0)
+        monkeypatch.setattr(rebuild_module, "renew", lost)
+        monkeypatch.setattr(rebuild_module, "write_new_pairs", gone)
+        with pytest.raises(RebuildFailed, match="were gone when they were verified"):
+            rebuild(model, history, [partition_of("toys")], stored_totals)
+        assert len(renewed) >= rebuild_module.TRIES

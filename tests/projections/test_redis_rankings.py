@@ -1,11 +1,13 @@
 """What a request sees: one version in all its answers, and old versions for cursors."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from projections.blocks import Block, decode_block
 from projections.errors import (
     BlockMissing,
     CategoryUnknown,
@@ -13,14 +15,17 @@ from projections.errors import (
     ReadModelUnavailable,
     VersionGone,
 )
-from projections.head import retired_head_key
+from projections.head import Head, retired_head_key
+from projections.list_pages import read_page
 from projections.ranking_lists import (
     ListVersion,
     RankedProduct,
     RankingList,
     RankingMetric,
+    RankingPage,
     RankingWindow,
 )
+from projections.redis_connection import AsyncRedisClient
 from projections.redis_rankings import RedisRankings
 from projections.worker import ReadModel, project
 from tests.oracle.operations import Operation
@@ -227,6 +232,116 @@ async def test_a_product_whose_categories_are_lost_is_unavailable_until_a_worker
     (ranks,) = await shop.rankings.view().product_ranks(["p000"], LIST.window, LIST.metric)
     assert [one.ranking.category_id for one in ranks.ranks] == ["new 0", "toys"]
     assert shop.rankings.head_version(TOYS) == before
+
+
+async def test_reads_at_the_same_time_answer_one_version(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await shop.fold()
+    view = shop.rankings.view()
+    old_has_it, gate = asyncio.Event(), asyncio.Event()
+
+    async def slow_page(
+        redis: AsyncRedisClient, head: Head, ranking: RankingList, offset: int, limit: int
+    ) -> RankingPage:
+        page = await read_page(redis, head, ranking, offset, limit)
+        if offset == 0 and page.at.version == 0:
+            old_has_it.set()
+            await gate.wait()
+        return page
+
+    monkeypatch.setattr("projections.redis_rankings.read_page", slow_page)
+    slower = asyncio.create_task(view.page(LIST, 0, 10))
+    await old_has_it.wait()
+    await lose_view_blocks(shop)
+    faster = await view.page(LIST, 10, 10)
+    gate.set()
+    assert faster.at.version == 1
+    assert (await slower).at == faster.at == view.touched()[TOYS]
+
+
+async def test_ranks_by_categories_need_only_their_partitions(shop: Shop) -> None:
+    await shop.fold()
+    await shop.fold()
+    books = partition_of("books")
+    assert books != TOYS
+    for key in shop.model.redis.scan_iter(f"{{{books:02d}}}:*"):
+        shop.model.redis.delete(key)
+    await shop.rankings.heads.refresh(range(PARTITIONS))
+    view = shop.rankings.view()
+    assert (await view.page(LIST, 0, 10)).total_count == PRODUCTS
+    (ranks,) = await view.product_ranks(["p000"], LIST.window, LIST.metric, ["toys"])
+    assert len(ranks.ranks) == 1
+    assert set(view.touched()) == {TOYS}
+    with pytest.raises(ReadModelUnavailable):
+        await view.product_ranks(["p000"], LIST.window, LIST.metric)
+    with pytest.raises(ReadModelUnavailable):
+        await view.page(RankingList("books", LIST.window, LIST.metric), 0, 10)
+    for of_all in (view.version, view.as_of_hour, view.fingerprint, view.category_count):
+        with pytest.raises(ReadModelUnavailable):
+            of_all()
+
+
+async def test_lost_blocks_are_logged_once_for_each_version(
+    shop: Shop, caplog: pytest.LogCaptureFixture
+) -> None:
+    await shop.fold()
+    for segment in shop.rankings.heads.heads[TOYS].segments():
+        shop.model.redis.delete(segment.key)
+    for _ in range(3):
+        with pytest.raises(BlockMissing):
+            await shop.rankings.view().page(LIST, 0, 10)
+    told = [record for record in caplog.records if "lost blocks" in record.getMessage()]
+    assert len(told) == 1
+
+
+async def test_replaced_heads_in_memory_are_bounded_by_bytes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.redis_rankings.RETIRED_HEAD_BYTES", 1)
+    await shop.fold()
+    old = shop.rankings.head_version(TOYS)
+    await shop.fold()
+    for _ in range(2):
+        assert len(await shop.items(old)) == PRODUCTS
+    assert shop.rankings._retired == {}
+    assert shop.rankings._retired_bytes == 0
+
+
+async def test_many_ranks_do_not_hold_up_the_event_loop(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every block alone takes long here: only those few may be decoded in the loop."""
+    store = shop.model.store
+    rows = [(f"c{n % 40}", f"p{n:04}", 1 + n % 7, n) for n in range(400)]
+    record(store, Operation("ingest", FIRST_HOUR, report(rows)))
+    await asyncio.to_thread(project, shop.model, ReportHistory())
+    await shop.rankings.heads.refresh(range(PARTITIONS))
+    decoded: list[bytes] = []
+
+    def slow_block(data: bytes) -> Block:
+        decoded.append(data)
+        time.sleep(0.02)
+        return decode_block(data)
+
+    monkeypatch.setattr("projections.product_lookup.decode_block", slow_block)
+    lags: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(0.005)
+            lags.append(time.monotonic() - began)
+
+    ticker = asyncio.create_task(tick())
+    ids = [row[1] for row in rows]
+    found = await shop.rankings.view().product_ranks(ids, LIST.window, LIST.metric)
+    ticker.cancel()
+    assert [one.product_id for one in found] == ids
+    assert all(len(one.ranks) == 1 for one in found)
+    assert len(decoded) == len(set(decoded))
+    assert len(decoded) > 20
+    assert max(lags) < 0.02 * len(decoded) / 2
 
 
 async def test_an_emptied_redis_is_unavailable_never_without_categories(shop: Shop) -> None:

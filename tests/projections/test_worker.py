@@ -1,6 +1,7 @@
 """The worker and the readers on a real Valkey node and a cluster of three, against the oracle."""
 
 import asyncio
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,8 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from polars.testing import assert_frame_equal
 
+from projections import worker
+from projections.flips import RETIRED_SECONDS
 from projections.head import head_key
+from projections.lost_blocks import BlocksCheck
+from projections.product_categories import SLOTS
 from projections.ranking_lists import RankingList, RankingMetric, RankingWindow
+from projections.read_model_tables import read_identities, read_live_heads
+from projections.redis_connection import RedisClient
 from projections.redis_rankings import RedisRankings
 from projections.worker import project
 from tests.oracle.operations import Operation
@@ -19,6 +26,7 @@ from tests.projections.expected import COLUMNS, normal
 from tests.projections.read_models import every_list, every_rank, read_model
 from tests.projections.recorded import FIRST_HOUR, operations, record, report
 from write_side.memory_event_store import MemoryEventStore
+from write_side.partitioning import PARTITIONS
 from write_side.report_history import ReportHistory
 
 
@@ -204,3 +212,136 @@ def test_reports_gather_while_replaced_versions_hold_too_much(redis_url: str) ->
         for key in model.redis.scan_iter("*:retired"):
             model.redis.delete(key)
         assert project(model, history).behind == 0
+
+
+def live_segments(redis: RedisClient) -> set[str]:
+    live = read_live_heads(redis, range(PARTITIONS)).values()
+    return {segment.key for one in live for segment in one.segments}
+
+
+def segments_kept(redis: RedisClient) -> dict[str, int]:
+    """Return the seconds that each segment still lives, -1 for ever."""
+    keys = [key.decode() for key in redis.scan_iter("{[0-9]*", count=1000)]
+    return {key: redis.ttl(key) for key in keys if ":head" not in key and ":retired" not in key}
+
+
+def test_workers_that_lose_the_race_leave_nothing_behind(redis_url: str) -> None:
+    store = MemoryEventStore()
+    with read_model(store, redis_url) as one, read_model(store, redis_url) as other:
+        histories = ReportHistory(), ReportHistory()
+        for n in range(5):
+            record(store, Operation("ingest", FIRST_HOUR + n, large_report(1500, 3 + n)))
+            workers = [
+                threading.Thread(target=project, args=(model, history))
+                for model, history in zip((one, other), histories, strict=True)
+            ]
+            for each in workers:
+                each.start()
+            for each in workers:
+                each.join()
+        kept, live = segments_kept(one.redis), live_segments(one.redis)
+    assert {key for key, seconds in kept.items() if seconds == -1} == live
+    assert max(kept.values()) <= RETIRED_SECONDS
+    replaced = sum(key not in live for key in kept)
+    assert replaced <= 4 * len(live)
+
+
+def test_a_worker_that_is_overtaken_before_it_writes_writes_nothing(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = MemoryEventStore()
+    record(store, Operation("ingest", FIRST_HOUR, large_report(500, 3)))
+    with read_model(store, redis_url) as one, read_model(store, redis_url) as other:
+
+        def overtaken(redis: RedisClient, partitions: list[int]) -> dict[int, str]:
+            monkeypatch.setattr(worker, "read_identities", read_identities)
+            assert project(other, ReportHistory()).flipped == PARTITIONS
+            return read_identities(redis, partitions)
+
+        monkeypatch.setattr(worker, "read_identities", overtaken)
+        assert project(one, ReportHistory()).flipped == 0
+        assert segments_kept(one.redis).keys() == live_segments(one.redis)
+
+
+def test_a_head_that_cannot_be_decoded_is_replaced_at_once_and_its_blocks_go(
+    any_redis_url: str,
+) -> None:
+    store, history = MemoryEventStore(), ReportHistory()
+    record(store, Operation("ingest", FIRST_HOUR, large_report(500, 3)))
+    with read_model(store, any_redis_url) as model:
+        project(model, history)
+        before = live_segments(model.redis)
+        for partition in range(PARTITIONS):
+            model.redis.hset(head_key(partition), "head", b"\x01garbage")
+            # As if much had been replaced just now: nobody can read this partition.
+            model.redis.zadd(f"{{{partition:02d}}}:retired", {"g:0:b=99999999": 9e9})
+        with read_model(store, any_redis_url) as fresh:
+            assert project(fresh, ReportHistory()).flipped == PARTITIONS
+        kept = segments_kept(model.redis)
+        assert live_segments(model.redis).isdisjoint(before)
+        assert all(0 < kept[key] <= RETIRED_SECONDS for key in before)
+
+
+def test_lost_blocks_are_made_again_by_a_worker_that_goes_on(redis_url: str) -> None:
+    now = [0.0]
+    done = [Operation("ingest", FIRST_HOUR, large_report(500, 3))]
+    store, history = MemoryEventStore(), ReportHistory()
+    record(store, done[0])
+    with Oracle(done) as oracle, read_model(store, redis_url) as opened:
+        model = replace(opened, blocks_check=BlocksCheck(60, lambda: now[0]))
+        project(model, history)
+        project(model, history)
+        gone = next(key for key in live_segments(model.redis) if ":lists:" in key)
+        model.redis.delete(gone)
+        assert project(model, history).flipped == 0
+        now[0] = 60
+        assert project(model, history).flipped == 1
+        assert gone not in live_segments(model.redis)
+        assert project(model, history).flipped == 0
+        lists = asyncio.run(every_list(model, redis_url))
+        assert_frame_equal(lists, normal(oracle.at(0)))
+
+
+def test_a_look_reads_only_heads_that_changed(redis_url: str) -> None:
+    store, history = MemoryEventStore(), ReportHistory()
+    record(store, Operation("ingest", FIRST_HOUR, large_report(500, 3)))
+    with read_model(store, redis_url) as model:
+        project(model, history)
+        project(model, history)
+        model.redis.config_resetstat()
+        project(model, history)
+        calls = model.redis.info("commandstats")
+        # Marks of products alone: a head's bytes are read together with its identity.
+        assert calls["cmdstat_hmget"]["calls"] == SLOTS
+        record(store, Operation("ingest", FIRST_HOUR + 1, large_report(500, 4)))
+        with read_model(store, redis_url) as other:
+            project(other, ReportHistory())
+        shown = model.known.read(model.redis, range(PARTITIONS))
+        assert shown == read_live_heads(model.redis, range(PARTITIONS))
+        assert {one.head.version for one in shown.values() if one.head} == {1}
+
+
+def test_a_worker_far_behind_shows_what_it_has_where_there_is_room(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "GATHER_SECONDS", 0)
+    store, history = MemoryEventStore(), ReportHistory()
+    with read_model(store, redis_url) as model:
+        for n in range(3):
+            record(store, Operation("ingest", FIRST_HOUR + n, large_report(200, 3 + n)))
+        in_parts = [project(model, history) for _ in range(3)]
+        assert [(one.flipped, one.behind) for one in in_parts] == [(64, 64), (64, 64), (64, 0)]
+        tight = replace(model, retired_bytes=0)
+        for key in model.redis.scan_iter("*:retired"):
+            model.redis.delete(key)
+        for partition in range(PARTITIONS):
+            model.redis.zadd(f"{{{partition:02d}}}:retired", {"g:0:b=1": 9e9})
+        for n in range(3, 6):
+            record(store, Operation("ingest", FIRST_HOUR + n, large_report(200, 3 + n)))
+        project(tight, history)
+        shown = {
+            one.head.version
+            for one in read_live_heads(model.redis, range(PARTITIONS)).values()
+            if one.head is not None and one.head.categories
+        }
+        assert shown == {5}

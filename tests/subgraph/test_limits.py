@@ -34,6 +34,20 @@ def test_each_id_counts() -> None:
     assert size_of('{ salesRanks(productIds: ["a", "b", "c"]) { rank } }')[2] == 15
 
 
+def test_products_whose_ranks_are_asked_count_wherever_they_stand() -> None:
+    query = (
+        "query ($ids: [ID!]!) { a: salesRanks(productIds: $ids) { rank }"
+        " b: salesRanks(productIds: $ids) { rank }"
+        " topProducts(first: 20) { nodes { product { salesRanks { rank } } } } }"
+    )
+    size = operation_size(parse(query), None, {"ids": ["1", "2", "3"]})
+    assert size.ranked_products == 3 + 3 + 20
+
+
+def test_a_history_without_bounds_counts_as_its_longest() -> None:
+    assert size_of("{ rankHistory { rank } }")[2] == 720
+
+
 def test_a_fragment_counts_at_each_of_its_spreads() -> None:
     query = "{ a: topProducts { ...f } b: topProducts { ...f } } fragment f on T { x: version }"
     assert size_of(query) == (2, 4, 20)
@@ -61,8 +75,15 @@ def test_fragments_that_double_are_measured_at_once() -> None:
         '{ topProducts(categoryId: "b", first: 100) { nodes { product { salesRanks { category'
         " { topProducts(first: 100) { nodes { product { salesRanks { rank } } } } } } } } } }",
         "{ a " * 1_500 + "}" * 1_500,
+        "{ "
+        + " ".join(
+            f'a{n}: topProducts(categoryId: "b", first: 100)'
+            " { nodes { product { salesRanks { rank } } } }"
+            for n in range(51)
+        )
+        + " }",
     ],
-    ids=["aliases", "tokens", "depth", "objects", "nesting"],
+    ids=["aliases", "tokens", "depth", "objects", "nesting", "ranks"],
 )
 async def test_what_asks_too_much_is_refused(ask: Ask, query: str) -> None:
     result = await ask(query)

@@ -20,10 +20,14 @@ _MARK = "TEST_RUN"
 
 
 class Program:
-    """The console script with a home of its own; every process that it starts is known."""
+    """The console script with a home of its own; every process that it starts is known.
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    `script` is another installation's than this environment's.
+    """
+
+    def __init__(self, home: Path, script: Path | None = None, **settings: str) -> None:
         self.home = home
+        self._script = script or installed_script()
         self._mark = uuid.uuid4().hex
         inherited = {
             name: value
@@ -42,7 +46,7 @@ class Program:
             f"TOPSELLERS_{name}": value for name, value in settings.items()
         }
         return subprocess.run(
-            [str(script()), *arguments],
+            [str(self._script), *arguments],
             env=environment,
             cwd=self.home.parent,
             capture_output=True,
@@ -53,7 +57,7 @@ class Program:
 
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [str(script()), *arguments],
+            [str(self._script), *arguments],
             env=self.environment,
             cwd=self.home.parent,
             stdout=subprocess.PIPE,
@@ -82,7 +86,8 @@ class Program:
             time.sleep(0.02)
 
 
-def script() -> Path:
+def installed_script() -> Path:
+    """The console script of the environment that runs the tests."""
     return Path(sys.executable).with_name("topsellers")
 
 

@@ -50,7 +50,7 @@ def ingest(
         tell(f"topsellers: {message if message.startswith(name) else f'{name}: {message}'}")
     if json:
         say_json(_body(settings, intake, told.seconds))
-    elif not told.said and not intake.refusals:
+    elif not told.said and not intake.refusals and not intake.unready:
         say(_nothing_new(intake))
     return REFUSED if intake.refusals or (file and intake.unready) else 0
 
@@ -99,7 +99,7 @@ def _left(intake: "Intake", *, named: bool) -> list[tuple[str, str]]:
     elif intake.unready:
         left.append((", ".join(intake.unready), "still being written, so left for later."))
     if intake.ignored:
-        left.append((", ".join(intake.ignored), "ignored, as the name is no report's."))
+        left.append((", ".join(intake.ignored), "ignored, as that is no report's file."))
     return left
 
 

@@ -150,6 +150,8 @@ def _version() -> str:
 
 def main() -> None:
     """Run the command that `sys.argv` names, and exit."""
+    # A script's background job inherits it as ignored, and could not be ended by it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _end)

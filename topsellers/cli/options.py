@@ -94,9 +94,7 @@ class AnswerOptions(ReadModelOptions):
 class ServerOptions(AnswerOptions):
     """What commands have that serve."""
 
-    introspection: Annotated[
-        str | None, _setting("GraphQL introspection; true by default.")
-    ] = None
+    introspection: Annotated[str | None, _setting("GraphQL introspection; true by default.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

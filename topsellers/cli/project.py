@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 1.0
 """How often the read model is looked at though no report came: Redis may have lost it."""
-BEHIND_SECONDS: Final = 0.1
+_BEHIND_SECONDS: Final = 0.1
 
 _LOGGER = logging.getLogger("topsellers.project")
 
@@ -46,22 +46,13 @@ def project(
 
 
 def _catch_up(model: "ReadModel") -> None:
-    from projections.worker import project as bring_up
+    from projections.worker import project_fully
     from write_side.report_history import ReportHistory
 
-    history = ReportHistory()
     began = time.monotonic()
-    flipped = 0
     with progress("Projecting") as advance:
-        while True:
-            done = bring_up(model, history)
-            flipped += done.flipped
-            if not done.behind:
-                break
-            advance(_of_partitions() - done.behind, _of_partitions())
-            if not done.flipped:
-                time.sleep(BEHIND_SECONDS)
-    say(_line(done.version, flipped, time.monotonic() - began))
+        done = project_fully(model, ReportHistory(), advance)
+    say(_line(done.version, done.flipped, time.monotonic() - began))
 
 
 def _follow(model: "ReadModel", history: "ReportHistory") -> None:
@@ -81,7 +72,7 @@ def _follow(model: "ReadModel", history: "ReportHistory") -> None:
                 _LOGGER.info("%s", _line(done.version, done.flipped, time.monotonic() - began))
             if done.behind:
                 # Another worker has it in hand, or old versions must go first.
-                time.sleep(0.0 if done.flipped else BEHIND_SECONDS)
+                time.sleep(0.0 if done.flipped else _BEHIND_SECONDS)
                 continue
             events = model.store.subscribe(
                 REPORTS_STREAM, history.version + 1, timeout=LOOK_SECONDS
@@ -89,12 +80,6 @@ def _follow(model: "ReadModel", history: "ReportHistory") -> None:
             next(events, None)
         except (ReadModelUnavailable, EventStoreUnavailable) as error:
             time.sleep(outage.failed(error))
-
-
-def _of_partitions() -> int:
-    from write_side.partitioning import PARTITIONS
-
-    return PARTITIONS
 
 
 def _line(version: int, flipped: int, seconds: float) -> str:

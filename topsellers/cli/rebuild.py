@@ -11,6 +11,7 @@ from topsellers.errors import WrongUse
 
 if TYPE_CHECKING:
     from projections.worker import ReadModel
+    from topsellers.cli.terminal import Advance
     from write_side.report_history import ReportHistory
 
 
@@ -46,7 +47,7 @@ def rebuild(
         progress("Rebuilding") as advance,
     ):
         history = ReportHistory()
-        partitions = _partitions(model, history, category)
+        partitions = _partitions(model, history, category, advance)
         totals = totals_of_sales if source == "events" else stored_totals
         rebuilt = build_anew(model, history, partitions, totals, advance)
     seconds = time.monotonic() - began
@@ -68,18 +69,20 @@ def rebuild(
 
 
 def _partitions(
-    model: "ReadModel", history: "ReportHistory", categories: tuple[str, ...]
+    model: "ReadModel",
+    history: "ReportHistory",
+    categories: tuple[str, ...],
+    advance: "Advance",
 ) -> list[int]:
     """Return the partitions of categories, all without any; raises `WrongUse` for unknown ones."""
-    from projections.worker import project
+    from projections.worker import project_fully
     from write_side.events import RankingsPublished, rankings_stream
     from write_side.partitioning import PARTITIONS, partition_of
 
     if not categories:
         return list(range(PARTITIONS))
     # A category may be known from a report that no worker has seen yet.
-    while project(model, history).behind:
-        continue
+    project_fully(model, history, advance)
     for category in categories:
         stream = rankings_stream(partition_of(category))
         newest = model.store.read(stream, max(0, model.store.last_version(stream)), limit=1)

@@ -5,8 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from topsellers.cli.options import StoreOptions, settings_of
-from topsellers.cli.terminal import say
+from topsellers.cli.options import JsonFlag, StoreOptions, settings_of
+from topsellers.cli.terminal import say, say_json
 from topsellers.errors import WrongUse
 
 
@@ -17,6 +17,7 @@ def withdraw(
     reason: Annotated[
         str, Parameter(help="Why, for those who read the events later.", allow_leading_hyphen=True)
     ],
+    json: JsonFlag = False,
     options: StoreOptions = StoreOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Take an hour back: nothing of it counts any more. What was known stays known."""
@@ -33,4 +34,7 @@ def withdraw(
         raise WrongUse("the reason is empty. Say in a few words why the hour is taken back.")
     with opened_store(settings) as opened:
         event = withdraw_report(opened.store, number, reason.strip(), datetime.now(UTC))
+    if json:
+        say_json({"hour": format_stamp(event.hour), "revision": event.revision})
+        return
     say(f"Hour {format_stamp(event.hour)}  withdrawn, revision {event.revision}")

@@ -15,7 +15,7 @@ from topsellers.errors import RoleFailed, WrongUse
 from topsellers.listening import Address, free_address
 from topsellers.logging_setup import set_up_logging
 from topsellers.parent_process import end_with_parent
-from topsellers.settings import Settings
+from topsellers.settings import Settings, settings_without_effect
 
 WORKER: Final = "topsellers.gateway_worker:application"
 MOST_WORKERS: Final = 256
@@ -43,6 +43,8 @@ def serve(
         raise WrongUse(f"{workers} workers can't serve. Ask for 1 to {MOST_WORKERS}.")
     settings = settings_of(options)
     end_with_parent(parent)
+    for name in settings_without_effect(os.environ):
+        _LOGGER.warning("%s has no effect in this release: it comes with identity", name)
     address = free_address(host, port)
     from topsellers.composition import opened_store, redis_address
     from topsellers.secret_keys import secret_keys

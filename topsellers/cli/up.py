@@ -11,7 +11,6 @@ from topsellers.listening import Address, free_address
 from topsellers.live_board import is_serving
 from topsellers.parent_process import end_with_parent
 from topsellers.roles import POLL_SECONDS, running_roles
-from topsellers.settings import prepare_home
 
 _LOGGER = logging.getLogger("topsellers.up")
 
@@ -30,7 +29,9 @@ def up(
     settings = settings_of(options)
     end_with_parent(parent)
     address = free_address(host, port)
-    prepare_home(settings.home)
+    from topsellers.composition import check_parts
+
+    check_parts(settings)
     environment = given_environment(options)
     environment["TOPSELLERS_LOG_FORMAT"] = settings.log_format
     with running_roles(role_commands(address, workers), environment) as roles:

@@ -1,23 +1,13 @@
-"""An installed Chromium and the board before a scripted shop."""
+"""The board before a scripted shop."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from tests.browser_tool import find_browser
 from tests.gateway.board.board_server import BoardServer, Shop, Totals
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 
 HEADPHONES: Totals = {
     "ALTO-1": (900, 45_000_00),
@@ -27,28 +17,6 @@ HEADPHONES: Totals = {
 }
 
 OpenBoard = Callable[..., Page]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> str:
-    """The path of an installed Chromium; without one the board is not tested, so that fails."""
-    found = find_browser()
-    if found is None:
-        pytest.fail(
-            "No Chromium for the board's tests. Run `make tools`, or set CHROMIUM_PATH.",
-            pytrace=False,
-        )
-    return found
-
-
-# For each module, not for the session: while Playwright runs, its thread has a running event loop,
-# in which no other test could call asyncio.run.
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")

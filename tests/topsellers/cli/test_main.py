@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.topsellers.conftest import Program, end, script
+from tests.topsellers.conftest import Program, end, installed_script
 from topsellers.cli.failures import Terminated, describe_failure, error_chain
 from topsellers.cli.main import COMMANDS, run
 
@@ -36,7 +36,7 @@ run(["ingest", "--help"])
 slow = {"polars", "strawberry", "redis", "granian", "starlette", "duckdb"} & set(sys.modules)
 assert not slow, slow
 """
-    python = Path(script()).with_name("python")
+    python = installed_script().with_name("python")
     subprocess.run([str(python), "-c", code], check=True, stdout=subprocess.DEVNULL)
 
 
@@ -146,7 +146,10 @@ def test_a_reader_that_goes_is_no_error(program: Program) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     process = subprocess.Popen(
-        [str(script()), "schema"], env=program.environment, stdout=writing, stderr=subprocess.PIPE
+        [str(installed_script()), "schema"],
+        env=program.environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
     )
     os.close(writing)
     _, said = process.communicate(timeout=30)

@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,9 +16,9 @@ from topsellers.listening import free_address
 HOURS = ("2026010100", "2026010102")
 
 
-@pytest.fixture(scope="module")
-def shop(folder: Path) -> Iterator[Program]:
-    shop = Program(folder / "shop", LOG_FORMAT="json", CURRENCY="EUR")
+@contextmanager
+def filled_shop(home: Path) -> Iterator[Program]:
+    shop = Program(home, LOG_FORMAT="json", CURRENCY="EUR")
     feed = shop.home / "dropbox"
     write_report(feed, HOURS[0], "a/1,toys,1,10.00", "b,toys,2,3.50", "b,books,1,1000.00")
     write_report(feed, HOURS[1], "a/1,toys,5,60.00", "c,toys,0,1.00")
@@ -25,9 +26,25 @@ def shop(folder: Path) -> Iterator[Program]:
     done = shop.run("project", "--once")
     assert done.returncode == 0
     assert done.stdout.startswith("Version 1 is shown, 64 partitions changed")
-    yield shop
-    shop.kill_all()
-    shutil.rmtree(shop.home, ignore_errors=True)
+    try:
+        yield shop
+    finally:
+        shop.kill_all()
+        shutil.rmtree(shop.home, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def shop(folder: Path) -> Iterator[Program]:
+    """The shop that tests share; none may change it."""
+    with filled_shop(folder / "shop") as shop:
+        yield shop
+
+
+@pytest.fixture
+def own_shop(folder: Path) -> Iterator[Program]:
+    """The same shop for one test, which may change it."""
+    with filled_shop(folder / "own") as shop:
+        yield shop
 
 
 @pytest.fixture(scope="module")
@@ -105,19 +122,19 @@ def test_what_is_not_known_is_told_with_exit_1(shop: Program) -> None:
     assert shop.run("top", "toys", "-n", "101").returncode == 2
 
 
-def test_verify_agrees_and_rebuild_changes_nothing_that_is_seen(shop: Program) -> None:
-    before = shop.run("top", "toys", "--json").stdout
-    agreed = shop.run("verify")
+def test_verify_agrees_and_rebuild_changes_nothing_that_is_seen(own_shop: Program) -> None:
+    before = own_shop.run("top", "toys", "--json").stdout
+    agreed = own_shop.run("verify")
     assert (agreed.stderr, agreed.returncode) == ("", 0)
     assert "agree with 4 sales" in agreed.stdout
-    rebuilt = shop.run("rebuild", "--category", "toys", "books", "--from", "events", "--json")
+    rebuilt = own_shop.run("rebuild", "--category", "toys", "books", "--from", "events", "--json")
     body = json.loads(rebuilt.stdout)
     assert list(body) == ["version", "partitions", "rows_verified", "seconds"]
     assert (body["version"], body["partitions"]) == (1, 2)
-    assert shop.run("rebuild").stdout.startswith("Version 1: 64 partitions rebuilt")
-    after = shop.run("top", "toys", "--json").stdout
+    assert own_shop.run("rebuild").stdout.startswith("Version 1: 64 partitions rebuilt")
+    after = own_shop.run("top", "toys", "--json").stdout
     assert after == before
-    unknown = shop.run("rebuild", "--category", "nope")
+    unknown = own_shop.run("rebuild", "--category", "nope")
     assert unknown.returncode == 2
     assert "nope" in unknown.stderr
 
