@@ -43,7 +43,7 @@ class RankedOrder:
         totals = table.get_column(_RANKED_TOTAL[metric]).to_numpy()
         categories = table.get_column("category").to_numpy()
         positive = np.flatnonzero(totals > 0)
-        order = np.lexsort((-totals[positive], categories[positive]))
+        order = _best_first(categories[positive], totals[positive])
         self.rows: IntArray = positive[order]
         self.category: npt.NDArray[np.uint32] = categories[self.rows]
         self.total: IntArray = totals[self.rows]
@@ -56,6 +56,14 @@ class RankedOrder:
 
 
 RankedOrders = dict[tuple[RankingWindow, RankingMetric], RankedOrder]
+
+
+def _best_first(category: npt.NDArray[np.uint32], total: IntArray) -> IntArray:
+    """Return the order by category, then total descending, ties as they stand."""
+    if len(total) and int(category[-1]) < 1 << 20 and int(total.max()) < 1 << 43:
+        # Both in one integer: one sort instead of two.
+        return np.argsort((category.astype(np.int64) << 43) - total, kind="stable")
+    return np.lexsort((-total, category))
 
 
 def _places(category: npt.NDArray[np.uint32], total: IntArray) -> tuple[IntArray, IntArray]:

@@ -9,6 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import Final
 
@@ -196,10 +197,15 @@ def _write_and_flip(
         next_head(model, history, p, folded, _generation(live[p], group, generation))
         for p in partitions
     ]
-    complete = write_build(model.redis, build, heads, reusable, model.threads)
+    # Redis takes the pairs while blocks are encoded here: neither waits for the other.
+    pairs = model.threads.submit(write_new_pairs, model, base, folded, group.partitions)
+    try:
+        complete = write_build(model.redis, build, heads, reusable, model.threads)
+    finally:
+        wait([pairs])
     waiting = {head.partition: head for head in complete}
     try:
-        write_new_pairs(model, base, folded, group.partitions)
+        pairs.result()
         for head in complete:
             if flip(model.redis, head, live[head.partition]) is Flip.FLIPPED:
                 model.known.learn(waiting.pop(head.partition))

@@ -68,6 +68,9 @@ def described_error(error: GraphQLError) -> Described:
     if isinstance(code, str):
         return Described(code, error.message)
     original = error.original_error
+    if error.path is None and isinstance(original, ValueError):
+        # Before execution only literals are read; Python refuses to read very long numbers.
+        return Described(BAD_USER_INPUT, "a number has too many digits to be read.")
     if original is not None and not isinstance(original, GraphQLError):
         return describe(original)
     if error.message.startswith(_TOO_LARGE_TO_PARSE):
