@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 .PHONY: demo test check lint format lock schema tools clean
 
 demo: $(VENV)/.runtime ## the whole program on this machine, over a generated feed
-	@$(BIN)/topsellers demo
+	@$(BIN)/topsellers demo || test $$? -eq 130 # Ctrl-C is how it ends
 
 test: tools ## everything is checked and tested
 	@$(MAKE) --no-print-directory check
